@@ -1,0 +1,7 @@
+//! VNC Everywhere: one VNC endpoint for every Xen domain.
+//!
+//! The modules and what each may use are described in `ARCHITECTURE.md`; `tests/layering.rs` enforces it.
+
+pub mod geometry;
+pub mod keysym;
+pub mod rfb;

@@ -1,0 +1,2 @@
+//! The `xenvnc` command.
+fn main() {}
