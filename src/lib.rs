@@ -2,6 +2,9 @@
 //!
 //! The modules and what each may use are described in `ARCHITECTURE.md`; `tests/layering.rs` enforces it.
 
+pub mod config;
+pub mod control;
 pub mod geometry;
 pub mod keysym;
+pub mod net;
 pub mod rfb;
