@@ -2,8 +2,10 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use tokio::net::UnixStream;
 
@@ -67,8 +69,23 @@ async fn open(path: &Path) -> std::io::Result<Connection> {
             .open(path)?;
         return Ok(Connection::Device(Device::new(file)?));
     }
-    Ok(Connection::Socket(UnixStream::connect(path).await?))
+    let start = Instant::now();
+    loop {
+        match UnixStream::connect(path).await {
+            Err(error) if error.kind() == ErrorKind::WouldBlock && start.elapsed() < LONGEST_QUEUE => {
+                tokio::time::sleep(QUEUE_PAUSE).await;
+            }
+            result => return result.map(Connection::Socket),
+        }
+    }
 }
+
+/// How long to wait for a place in the queue of connections that xenstored has yet to accept. The queue holds one or
+/// two (`listen(fd, 1)`, `tools/xenstored/posix.c`), and a full one refuses a connection that does not block.
+const LONGEST_QUEUE: Duration = Duration::from_secs(5);
+
+/// How long until the next look at that queue: xenstored serves a request within about 40 µs.
+const QUEUE_PAUSE: Duration = Duration::from_millis(2);
 
 fn find(
     variable: impl Fn(&str) -> Option<OsString>,
