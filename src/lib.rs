@@ -8,3 +8,4 @@ pub mod geometry;
 pub mod keysym;
 pub mod net;
 pub mod rfb;
+pub mod xen;
