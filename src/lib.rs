@@ -5,3 +5,6 @@
 pub mod geometry;
 pub mod keysym;
 pub mod rfb;
+
+pub mod daemon;
+pub mod xen;
