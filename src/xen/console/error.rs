@@ -55,9 +55,6 @@ pub enum ConsoleError {
         #[source]
         source: io::Error,
     },
-    /// Consoles need the reactor of a tokio runtime.
-    #[error("no tokio runtime is running here")]
-    NoRuntime,
     /// Only consoles that read a pty can be given another one.
     #[error("this console owns its ring and has no upstream pty")]
     NoUpstream,
