@@ -4,6 +4,7 @@
 
 pub mod config;
 pub mod control;
+pub mod daemon;
 pub mod geometry;
 pub mod keysym;
 pub mod net;
