@@ -5,3 +5,4 @@
 pub mod geometry;
 pub mod keysym;
 pub mod rfb;
+pub mod screen;
