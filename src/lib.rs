@@ -5,5 +5,6 @@
 pub mod geometry;
 pub mod keysym;
 pub mod rfb;
+pub mod screen;
 pub mod seat;
 pub mod terminal;
