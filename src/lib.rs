@@ -6,3 +6,4 @@ pub mod geometry;
 pub mod keysym;
 pub mod rfb;
 pub mod screen;
+pub mod terminal;
