@@ -6,9 +6,11 @@
 
 mod font;
 mod picture;
+mod text;
 
 pub use font::{Font, FontSize, Glyph, MAX_CELL_HEIGHT, MAX_CELL_WIDTH};
 pub use picture::{Picture, picture};
+pub use text::{TextSeen, TextView};
 
 use crate::geometry::{Point, Rect, Region};
 

@@ -51,8 +51,7 @@ impl<'a> Blob<'a> {
             return None;
         }
         let part = |from: usize, to: usize| -> Option<&'a [u8]> {
-            let offset =
-                |at| Some(usize::try_from(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?)).ok()?);
+            let offset = |at| usize::try_from(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?)).ok();
             let (from, to) = (offset(from)?, offset(to)?);
             if from < HEADER_BYTES { None } else { bytes.get(from..to) }
         };
