@@ -1,7 +1,6 @@
 //! A text VT: a console's terminal and what waits to be typed to it.
 
 use super::options::VtError;
-use super::vt::VtNumber;
 use crate::keysym::Keysym;
 use crate::terminal::{Event, Modifiers, MouseEvent, Options, Terminal};
 
@@ -93,7 +92,7 @@ impl Console {
     }
 
     /// Types a plain text as it is, line ends as Return.
-    pub(super) fn type_text(&mut self, vt: VtNumber, text: &str) -> Result<(), VtError> {
+    pub(super) fn type_text(&mut self, text: &str) -> Result<(), VtError> {
         let waiting = self.input.len();
         if waiting + text.len() > INPUT_BYTES {
             return Err(VtError::InputFull { wanted: text.len(), waiting, limit: INPUT_BYTES });
@@ -156,11 +155,11 @@ mod tests {
     #[test]
     fn text_is_typed_with_returns_or_not_at_all() {
         let mut console = console();
-        console.type_text(VtNumber::CONSOLE, "ls\necho ä\r\n\n").unwrap();
+        console.type_text("ls\necho ä\r\n\n").unwrap();
         assert_eq!(taken(&mut console), "ls\recho ä\r\r".as_bytes());
         let long = "x".repeat(INPUT_BYTES);
-        console.type_text(VtNumber::CONSOLE, &long).unwrap();
-        let error = console.type_text(VtNumber::CONSOLE, "y").unwrap_err();
+        console.type_text(&long).unwrap();
+        let error = console.type_text("y").unwrap_err();
         assert_eq!(error.to_string(), "1 bytes do not fit, 65536 of 65536 wait for the console already");
         assert!(!console.paste("y"));
         assert_eq!(taken(&mut console), long.as_bytes());

@@ -1,7 +1,13 @@
-//! The numbers of virtual terminals.
+//! Virtual terminals: their numbers and what they show.
 
 use std::fmt;
 use std::str::FromStr;
+
+use super::console::Console;
+use super::options::VtKind;
+use crate::geometry::Size;
+use crate::screen::Font;
+use crate::terminal::Terminal;
 
 /// The number of a virtual terminal, F1 to F12, named like the key that chooses it.
 ///
@@ -60,6 +66,62 @@ impl FromStr for VtNumber {
             .and_then(Self::new)
             .ok_or_else(|| BadVtNumber { found: text.to_owned() })
     }
+}
+
+/// One VT of a seat.
+#[derive(Debug)]
+pub(super) struct Vt {
+    pub(super) number: VtNumber,
+    pub(super) source: Source,
+}
+
+/// Where a VT's picture comes from.
+#[derive(Debug)]
+pub(super) enum Source {
+    /// A console of the guest.
+    Console(Box<Console>),
+    /// Our own page. It has a terminal only while somebody looks.
+    Status(Option<Box<Terminal>>),
+}
+
+impl Vt {
+    /// Its cells, where it has them.
+    pub(super) fn terminal(&self) -> Option<&Terminal> {
+        match &self.source {
+            Source::Console(console) => Some(&console.terminal),
+            Source::Status(terminal) => terminal.as_deref(),
+        }
+    }
+
+    /// Its cells, where it has them.
+    pub(super) fn terminal_mut(&mut self) -> Option<&mut Terminal> {
+        match &mut self.source {
+            Source::Console(console) => Some(&mut console.terminal),
+            Source::Status(terminal) => terminal.as_deref_mut(),
+        }
+    }
+
+    /// The console that it shows.
+    pub(super) fn console_mut(&mut self) -> Option<&mut Console> {
+        match &mut self.source {
+            Source::Console(console) => Some(console),
+            Source::Status(_) => None,
+        }
+    }
+
+    /// What kind of picture it shows.
+    pub(super) const fn kind(&self) -> VtKind {
+        match self.source {
+            Source::Console(_) => VtKind::Console,
+            Source::Status(_) => VtKind::Status,
+        }
+    }
+}
+
+/// The size in pixels of a terminal in this font.
+pub(super) fn text_size(terminal: &Terminal, font: &Font) -> Size {
+    let cell = font.cell();
+    Size::new(terminal.columns().saturating_mul(cell.width), terminal.rows().saturating_mul(cell.height))
 }
 
 #[cfg(test)]
