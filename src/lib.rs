@@ -9,4 +9,7 @@ pub mod geometry;
 pub mod keysym;
 pub mod net;
 pub mod rfb;
+pub mod screen;
+pub mod seat;
+pub mod terminal;
 pub mod xen;
