@@ -4,7 +4,12 @@
 
 pub mod config;
 pub mod control;
+pub mod daemon;
 pub mod geometry;
 pub mod keysym;
 pub mod net;
 pub mod rfb;
+pub mod screen;
+pub mod seat;
+pub mod terminal;
+pub mod xen;

@@ -1,0 +1,3 @@
+//! The wiring: tasks, files and sockets around the sans-io parts.
+
+pub mod history_file;

@@ -1,0 +1,1 @@
+//! Pixel formats (RFC 6143 §7.4).

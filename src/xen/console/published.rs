@@ -1,0 +1,139 @@
+//! Our own pty as `xl console` uses it: guest output towards its reader, its typing towards the guest.
+
+use std::collections::VecDeque;
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use super::backlog::Backlog;
+use super::devpts::PtyFactory;
+use super::pty::OwnPty;
+use super::tty::{make_raw, read_some, system, write_some};
+use super::{ConsoleError, INPUT_LIMIT};
+use crate::xen::sys;
+use crate::xen::sys::reactor::Watch;
+
+/// How much typing one read asks for, in bytes.
+const READ: usize = 4096;
+
+/// How long after a write the reader of a pty has surely had the chance to take it; only what is pending after that
+/// tells whether there is one.
+const SETTLE: Duration = Duration::from_millis(20);
+
+/// How many times in the life of a console its slave is opened again after somebody hung it up. Only root can do that.
+const MAX_REOPENS: u32 = 100;
+
+/// Our pty and what waits for its reader.
+#[derive(Debug)]
+pub(super) struct Published {
+    /// First, so that the symlink is gone before the pty's number can be another's.
+    pty: OwnPty,
+    master: Watch,
+    backlog: Backlog,
+    reopens: u32,
+    /// When a byte was last written; none yet at first.
+    written: Option<Instant>,
+    /// Whether everything written before the last burst had been read by somebody.
+    was_read: bool,
+}
+
+impl Published {
+    /// Makes the pty; its slave is raw and its symlink in place.
+    pub(super) fn open(factory: &PtyFactory, domid: u16) -> Result<Self, ConsoleError> {
+        let (master, pty) = OwnPty::open(factory, domid)?;
+        let master = Watch::new(master).map_err(|source| system("watch our pty".to_owned(), source))?;
+        Ok(Self { master, pty, backlog: Backlog::default(), reopens: 0, written: None, was_read: false })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        self.pty.symlink()
+    }
+
+    pub(super) fn factory(&self) -> &PtyFactory {
+        self.pty.factory()
+    }
+
+    /// How many bytes the reader lost by being slow.
+    pub(super) fn dropped(&self) -> u64 {
+        self.backlog.dropped()
+    }
+
+    /// Gives guest output to the reader: as much as the pty takes now, the rest waits. Never blocks.
+    pub(super) fn offer(&mut self, bytes: &[u8]) {
+        self.note_reader();
+        let mut rest = bytes;
+        // An unread pty stays full: while something waits no system call is made for what comes behind it.
+        if self.backlog.is_empty() {
+            while !rest.is_empty() {
+                match write_some(self.master.as_fd(), rest) {
+                    Ok(count) => {
+                        rest = &rest[count..];
+                        self.written = Some(Instant::now());
+                    }
+                    Err(_) => break,
+                }
+            }
+        }
+        self.backlog.push(rest);
+    }
+
+    /// Moves what waits into the pty. Pending while something is left.
+    pub(super) fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        while !self.backlog.is_empty() {
+            match self.master.poll_write(context, |master| write_some(master, self.backlog.front())) {
+                Poll::Ready(Ok(count)) => {
+                    self.backlog.consume(count);
+                    self.written = Some(Instant::now());
+                }
+                _ => return Poll::Pending,
+            }
+        }
+        Poll::Ready(())
+    }
+
+    /// Moves what the reader typed towards the guest. When the guest takes nothing the rest stays in the pty: typing
+    /// is delayed, never lost.
+    pub(super) fn poll_typing(&mut self, context: &mut Context<'_>, input: &mut VecDeque<u8>) -> Poll<()> {
+        while input.len() < INPUT_LIMIT {
+            let mut buffer = [0; READ];
+            let room = READ.min(INPUT_LIMIT - input.len());
+            match self.master.poll_read(context, |master| read_some(master, &mut buffer[..room])) {
+                Poll::Ready(Ok(count)) => {
+                    input.extend(&buffer[..count]);
+                    // A program that left echo on would have the guest's output come back as its input.
+                    let _ = make_raw(self.pty.slave());
+                }
+                // The slave was hung up, so that it is closed for us too.
+                Poll::Ready(Err(_)) => {
+                    if self.reopens >= MAX_REOPENS || self.pty.reopen_slave(self.master.as_fd()).is_err() {
+                        return Poll::Pending;
+                    }
+                    self.reopens += 1;
+                }
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        Poll::Ready(())
+    }
+
+    /// Whether somebody reads what we write, as far as can be told: an unread pty fills, a read one empties.
+    pub(super) fn is_read(&self) -> bool {
+        match self.written {
+            None => false,
+            Some(last) if last.elapsed() < SETTLE => self.was_read,
+            Some(_) => self.backlog.is_empty() && self.is_drained(),
+        }
+    }
+
+    /// Keeps the verdict from before a burst, because during one it cannot be told.
+    fn note_reader(&mut self) {
+        if self.written.is_some_and(|last| last.elapsed() >= SETTLE) {
+            self.was_read = self.is_read();
+        }
+    }
+
+    fn is_drained(&self) -> bool {
+        sys::tty::pending_input(self.pty.slave().as_fd()).is_ok_and(|pending| pending == 0)
+    }
+}
