@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -44,6 +45,7 @@ pub(crate) struct Host {
     toolstack: Toolstack,
     runtime: Runtime,
     settings: Vec<String>,
+    log_filter: &'static str,
     directory: TempDir,
 }
 
@@ -84,6 +86,7 @@ impl Host {
             toolstack,
             runtime,
             settings: all,
+            log_filter: "xenvnc=debug",
             directory,
         }
     }
@@ -116,7 +119,7 @@ impl Host {
             command.args(["--set", setting]);
         }
         let process = command
-            .env("RUST_LOG", "xenvnc=debug")
+            .env("RUST_LOG", self.log_filter)
             .env_remove("NOTIFY_SOCKET")
             .stdin(Stdio::null())
             .stdout(file.try_clone().expect("another handle of the log"))
@@ -253,6 +256,31 @@ impl Host {
                 .and_then(|text| text.parse().ok())
                 .ok_or_else(|| format!("{value:?}\n{}", self.log()))
         })
+    }
+
+    /// The published port, as our own client of xenstore reads it.
+    pub(crate) fn published_port(&self, domid: u16) -> Option<u16> {
+        let node = format!("/local/domain/{domid}/console/vnc-port");
+        let value = self.runtime.block_on(self.toolstack.store.read_optional(&node)).expect("xenstore");
+        value.and_then(|value| text(&value).parse().ok())
+    }
+
+    /// Waits until the domain's port is published, and says when that was seen, counted from `start`.
+    pub(crate) fn await_port(&self, domid: u16, start: Instant) -> Duration {
+        self.await_any_port(domid..=domid, start)
+    }
+
+    /// Waits until a port of one of these domains is published, and says when that was seen, counted from `start`.
+    pub(crate) fn await_any_port(&self, domids: RangeInclusive<u16>, start: Instant) -> Duration {
+        eventually("console/vnc-port", || {
+            let found = domids.clone().find_map(|domid| self.published_port(domid));
+            found.map(|_| start.elapsed()).ok_or_else(|| self.log())
+        })
+    }
+
+    /// Lets the daemon log warnings only.
+    pub(crate) fn quiet(&mut self) {
+        self.log_filter = "warn";
     }
 
     /// Types a line on a domain's console, by the command line.

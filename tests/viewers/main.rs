@@ -9,6 +9,7 @@
 mod common;
 mod foreign;
 mod guest;
+#[allow(dead_code, reason = "benches/host uses the rest")]
 mod host;
 mod hostile;
 mod picture;
