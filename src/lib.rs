@@ -7,3 +7,4 @@ pub mod keysym;
 pub mod rfb;
 pub mod screen;
 pub mod terminal;
+pub mod xen;
