@@ -8,11 +8,12 @@ use super::machine::Seat;
 use super::options::{ViewerError, ViewerId};
 use super::pointer::CellPlace;
 use super::scroll::{ScrollBy, WHEEL_LINES};
+use super::viewer::Viewer;
 use super::vt::{Vt, VtNumber, text_size};
 use crate::geometry::Size;
 use crate::keysym::Keysym;
 use crate::rfb::server::{ResizeRefusal, ServerEvent};
-use crate::terminal::{Modifiers, MouseAction, MouseButton, MouseEvent, View};
+use crate::terminal::{Modifiers, MouseAction, MouseButton, MouseEvent, Terminal, View};
 
 /// The widest text screen that a viewer may ask for, in columns: 4K with the smallest font. With [`RESIZE_ROWS`] it
 /// bounds the memory that a viewer can make us take.
@@ -121,7 +122,8 @@ impl Seat {
         let Some(vt) = self.vts.iter_mut().find(|vt| vt.number == number) else { return };
         // The alternate screen has no history: there the keys are the guest's.
         if let Some(by) = ScrollBy::from_key(keysym, held)
-            && let Some(terminal) = vt.terminal().filter(|terminal| !terminal.is_alternate())
+            && let Some(terminal) = vt.terminal()
+            && (!terminal.is_alternate() || viewer.view != View::Live)
         {
             viewer.view = by.apply(viewer.view, terminal);
             return;
@@ -203,7 +205,7 @@ impl Seat {
 }
 
 /// A press that is not the guest's: the wheel scrolls, the middle button pastes.
-fn own_press(viewer: &mut super::viewer::Viewer, vt: &mut Vt, button: MouseButton) {
+fn own_press(viewer: &mut Viewer, vt: &mut Vt, button: MouseButton) {
     let (lines, arrow) = match button {
         MouseButton::WheelUp => (-WHEEL_LINES, Keysym::UP),
         MouseButton::WheelDown => (WHEEL_LINES, Keysym::DOWN),
@@ -218,7 +220,7 @@ fn own_press(viewer: &mut super::viewer::Viewer, vt: &mut Vt, button: MouseButto
         }
         _ => return,
     };
-    let alternate = vt.terminal().is_some_and(crate::terminal::Terminal::is_alternate);
+    let alternate = viewer.view == View::Live && vt.terminal().is_some_and(Terminal::is_alternate);
     match vt.console_mut() {
         // The alternate screen has no history; what shows there mostly scrolls by arrow keys.
         Some(console) if alternate => {

@@ -1,7 +1,9 @@
 //! The seat itself: its VTs, its viewers, and who looks at what.
 
+use std::sync::Arc;
 use std::time::Instant;
 
+use super::chord::Chord;
 use super::console::Console;
 use super::options::{AddViewerError, DomainState, SeatOptions, SwitchTarget, VIEWERS, ViewerId, VtError};
 use super::viewer::Viewer;
@@ -82,6 +84,12 @@ impl Seat {
     /// New viewers must know this password. Those who are in stay.
     pub fn set_password(&mut self, password: Option<Password>) {
         self.options.password = password;
+    }
+
+    /// These key combinations switch VTs from now on.
+    pub fn set_chords(&mut self, chords: Arc<[Chord]>) {
+        self.options.chords = chords;
+        self.status_stale = true;
     }
 
     /// Adds a console. Viewers who were waiting for this VT are moved to it. Nothing happens when it is there, or

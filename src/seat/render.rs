@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::machine::Seat;
 use super::options::{EndReason, EndedViewer, HANDSHAKE};
+use super::viewer::Viewer;
 use super::vt::Vt;
 
 impl Seat {
@@ -47,7 +48,7 @@ impl Seat {
                 viewer.frame_at = None;
             }
         }
-        let late = |viewer: &&super::viewer::Viewer| viewer.handshake_until.is_some_and(|until| until <= now);
+        let late = |viewer: &&Viewer| viewer.handshake_until.is_some_and(|until| until <= now);
         let ended: Vec<EndedViewer> = self
             .viewers
             .iter()
