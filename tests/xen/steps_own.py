@@ -3,7 +3,6 @@
 import re
 
 from lab import XENVNC, Terminal
-from rfb import Closed
 from steps_harm import stream_through_kills
 from suite import Skip, check, check_equal, step
 
@@ -83,6 +82,20 @@ def hand_over(lab):
     lab.destroy("loud-owned")
 
 
+@step("live update of xenstored: nobody notices")
+def xenstored_live_update(lab):
+    lab.create("steady")
+    before = lab.listed("name", "steady")
+    status, said = lab.status(". /etc/profile; xenstore-control live-update -s $(command -v xenstored)")
+    if status != 0:
+        raise Skip(f"this xenstored cannot: {said.strip()}")
+    check_equal(lab.listed("name", "steady"), before, "the domain in xenvnc list")
+    lab.run("xl rename steady steadier")
+    lab.wait_for(lambda: lab.listed("name", "steadier"), "the new name in xenvnc list: watches are gone")
+    lab.destroy("steadier")
+    lab.wait_for(lambda: lab.list() == [], "an empty list")
+
+
 @step("xenstored dies and is started again: the daemon serves what comes then")
 def xenstored_restart(lab):
     lab.destroy_all()
@@ -100,6 +113,7 @@ def xenstored_restart(lab):
     status, said = lab.status(f"xl create -q {lab.configure('reborn')}", timeout=120)
     if status != 0:
         raise Skip(f"xl itself cannot create a domain after that: {said.strip().splitlines()[-1]}")
+    check(lab.listed("name", "reborn"), "xenvnc list does not have it")
     lab.until_shell("reborn")
     viewer = lab.view(int(lab.console(lab.domid("reborn"), "vnc-port")))
     viewer.learn()
