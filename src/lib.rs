@@ -8,3 +8,4 @@ pub mod rfb;
 pub mod screen;
 pub mod seat;
 pub mod terminal;
+pub mod xen;

@@ -183,18 +183,20 @@ fn outline(size: Size) -> Canvas {
     canvas
 }
 
+/// Whether a pixel is set.
+#[cfg(test)]
+pub(super) fn pixel(canvas: &Canvas, x: i32, y: i32) -> bool {
+    let stride = usize::try_from(canvas.width).unwrap().div_ceil(8);
+    let (x, y) = (usize::try_from(x).unwrap(), usize::try_from(y).unwrap());
+    canvas.bits[y * stride + x / 8] >> (7 - x % 8) & 1 == 1
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const SIZES: [Size; 5] =
         [Size::new(6, 12), Size::new(8, 16), Size::new(10, 20), Size::new(12, 24), Size::new(16, 32)];
-
-    fn pixel(canvas: &Canvas, x: i32, y: i32) -> bool {
-        let stride = usize::try_from(canvas.width).unwrap().div_ceil(8);
-        let (x, y) = (usize::try_from(x).unwrap(), usize::try_from(y).unwrap());
-        canvas.bits[y * stride + x / 8] >> (7 - x % 8) & 1 == 1
-    }
 
     fn ink(canvas: &Canvas) -> i32 {
         i32::try_from(canvas.bits.iter().map(|byte| byte.count_ones()).sum::<u32>()).unwrap()

@@ -191,3 +191,91 @@ fn diagonal(canvas: &mut Canvas, rising: bool) {
         canvas.fill(x - (t - 1) / 2, y, x + t / 2 + 1, y + 1);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::geometry::Size;
+    use crate::screen::font::drawn::pixel;
+
+    const SIZES: [Size; 5] =
+        [Size::new(6, 12), Size::new(8, 16), Size::new(10, 20), Size::new(12, 24), Size::new(16, 32)];
+
+    fn drawn(code: u32, size: Size) -> Canvas {
+        let mut canvas = Canvas::new(size);
+        draw(&mut canvas, code);
+        canvas
+    }
+
+    /// The pixels at the edge where arm `k` leaves the cell.
+    fn edge(canvas: &Canvas, k: usize) -> Vec<bool> {
+        let (w, h) = (canvas.width, canvas.height);
+        match k {
+            0 => (0..w).map(|x| pixel(canvas, x, 0)).collect(),
+            1 => (0..h).map(|y| pixel(canvas, w - 1, y)).collect(),
+            2 => (0..w).map(|x| pixel(canvas, x, h - 1)).collect(),
+            _ => (0..h).map(|y| pixel(canvas, 0, y)).collect(),
+        }
+    }
+
+    #[test]
+    fn what_leaves_a_cell_depends_on_the_weight_of_the_arm_only() {
+        // Straight lines through the whole cell: light, heavy, double; upright and level.
+        const STRAIGHT: [[u32; 2]; 3] = [[0x2502, 0x2500], [0x2503, 0x2501], [0x2551, 0x2550]];
+        for size in SIZES {
+            for (code, weights) in (0x2500..).zip(ARMS).filter(|(_, weights)| *weights != [0; 4]) {
+                let canvas = drawn(code, size);
+                for (k, weight) in weights.into_iter().enumerate() {
+                    let wanted = match weight {
+                        0 => vec![false; edge(&canvas, k).len()],
+                        _ => edge(&drawn(STRAIGHT[usize::from(weight) - 1][k % 2], size), k),
+                    };
+                    assert_eq!(edge(&canvas, k), wanted, "U+{code:04X} at {size:?}, arm {k}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn arcs_join_light_lines() {
+        for size in SIZES {
+            for (arc, corner) in [(0x256d, 0x250c), (0x256e, 0x2510), (0x256f, 0x2518), (0x2570, 0x2514)] {
+                for k in 0..4 {
+                    assert_eq!(
+                        edge(&drawn(arc, size), k),
+                        edge(&drawn(corner, size), k),
+                        "U+{arc:04X} {size:?} {k}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_ink_of_every_character_hangs_together_unless_it_is_dashed_or_double() {
+        for size in SIZES {
+            for (code, weights) in (0x2500..).zip(ARMS).filter(|(_, w)| *w != [0; 4] && !w.contains(&DOUBLE))
+            {
+                let canvas = drawn(code, size);
+                let at = |x, y| {
+                    (0..canvas.width).contains(&x) && (0..canvas.height).contains(&y) && pixel(&canvas, x, y)
+                };
+                let all: Vec<(i32, i32)> = (0..canvas.height)
+                    .flat_map(|y| (0..canvas.width).map(move |x| (x, y)))
+                    .filter(|(x, y)| at(*x, *y))
+                    .collect();
+                let mut reached = vec![all[0]];
+                let mut next = 0;
+                while let Some((x, y)) = reached.get(next).copied() {
+                    for near in [(x + 1, y), (x - 1, y), (x, y + 1), (x, y - 1)] {
+                        if at(near.0, near.1) && !reached.contains(&near) {
+                            reached.push(near);
+                        }
+                    }
+                    next += 1;
+                }
+                assert_eq!(reached.len(), all.len(), "U+{code:04X} {weights:?} at {size:?}");
+            }
+        }
+    }
+}

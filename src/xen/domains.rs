@@ -1,0 +1,1 @@
+//! Which domains there are.
