@@ -125,10 +125,11 @@ class Lab:
         return int(out)
 
     def history(self, name):
-        return self.xenvnc(f"history {name}")
+        """The console's bytes, as they came."""
+        return self.xenvnc(f"history --raw {name}")
 
     def until_history(self, name, text, seconds=PATIENCE_SECONDS):
-        self.until(f"{XENVNC} history {name} | grep -aqF {shlex.quote(text)}", f"{text!r} in the history of {name}", seconds)
+        self.until(f"{XENVNC} history --raw {name} | grep -aqF {shlex.quote(text)}", f"{text!r} in the history of {name}", seconds)
 
     # xenstore -------------------------------------------------------------------------------------------------
 
@@ -166,7 +167,7 @@ class Lab:
     def until_shell(self, name, times=1):
         """Waits until a small guest has come up (for the `times`-th time: its history goes on over a reboot)."""
         self.until(
-            f"[ $({XENVNC} history {name} | grep -ac 'tiny guest up after') -ge {times} ]",
+            f"[ $({XENVNC} history --raw {name} | grep -ac 'tiny guest up after') -ge {times} ]",
             f"the shell of {name}", BOOT_SECONDS,
         )
 

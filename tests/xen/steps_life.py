@@ -4,7 +4,7 @@ import re
 
 from lab import XENVNC, Terminal
 from steps_xl import published_before_create_returns, viewer_types
-from suite import Failure, Skip, check, check_equal, step
+from suite import Skip, check, check_equal, step
 
 
 @step("reboot: new domid, same UUID, same port, and the viewer stays", needs=[viewer_types])

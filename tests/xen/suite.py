@@ -44,7 +44,20 @@ def check(condition, message):
 
 def check_equal(seen, wanted, what):
     if seen != wanted:
-        raise Failure(f"{what}: saw {seen!r}, wanted {wanted!r}")
+        raise Failure(f"{what}: saw {short(seen)}, wanted {short(wanted)}{difference(seen, wanted)}")
+
+
+def short(value):
+    text = repr(value)
+    return text if len(text) <= 300 else f"{text[:140]} ... {text[-140:]}"
+
+
+def difference(a, b):
+    """For long texts: where they begin to differ."""
+    if not (isinstance(a, str) and isinstance(b, str)) or max(len(a), len(b)) <= 300:
+        return ""
+    at = next((i for i, (x, y) in enumerate(zip(a, b)) if x != y), min(len(a), len(b)))
+    return f"; they differ at {at}: {a[at:at + 60]!r} and {b[at:at + 60]!r} ({len(a)} and {len(b)} characters)"
 
 
 class Report:
