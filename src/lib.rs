@@ -2,6 +2,7 @@
 //!
 //! The modules and what each may use are described in `ARCHITECTURE.md`; `tests/layering.rs` enforces it.
 
+pub mod demo;
 pub mod geometry;
 pub mod keysym;
 pub mod rfb;
