@@ -107,6 +107,22 @@ impl Lookout {
         census.skipped.sort_by_key(|&(domid, _)| domid);
         Ok(census)
     }
+
+    /// Looks at one domain again; `None` when it does not exist.
+    pub async fn look(&mut self, domid: Domid) -> Result<Option<Domain>, DomainError> {
+        if domid == Domid::ZERO {
+            return Ok(None);
+        }
+        let Some((domain, introduced)) = look_at(&self.store, domid).await? else {
+            self.known.remove(&domid);
+            return Ok(None);
+        };
+        let before = self.known.get(&domid).copied();
+        // One that no census has seen is newer than any that one has.
+        let now = judge(before, domain.uuid, introduced, self.hypervisor, self.taken + 1);
+        self.known.insert(domid, now);
+        Ok(now.appeared.map(|appeared| Domain { appeared, ..domain }))
+    }
 }
 
 /// Reads a domain and whether it is introduced.
