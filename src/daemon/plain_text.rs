@@ -15,7 +15,9 @@ pub(super) fn plain_text(bytes: &[u8]) -> String {
         Terminal::new(Options { columns: MAX_COLUMNS, rows: 1, history_lines, ..Options::default() });
     terminal.feed(bytes);
     let mut text = terminal.text(terminal.first_line()..terminal.live_line() + 1);
-    if !text.is_empty() && !text.ends_with('\n') {
+    // The row under the last line feed is empty, and so may be more of them.
+    text.truncate(text.trim_end_matches('\n').len());
+    if !text.is_empty() {
         text.push('\n');
     }
     text
@@ -37,6 +39,6 @@ mod tests {
     fn no_line_is_lost() {
         let bytes: String = (0..5000).map(|n| format!("{n}\r\n")).collect();
         let wanted: String = (0..5000).map(|n| format!("{n}\n")).collect();
-        assert_eq!(plain_text(bytes.as_bytes()), wanted);
+        assert!(plain_text(bytes.as_bytes()) == wanted);
     }
 }
