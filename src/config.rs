@@ -506,6 +506,16 @@ impl Config {
 }
 
 impl DomainConfig {
+    /// Whether a seat that runs with `other` listens where this one says and reaches its console as this one says,
+    /// so that it can go on when the configuration changes.
+    #[must_use]
+    pub fn same_place(&self, other: &Self) -> bool {
+        let place = |c: &Self| {
+            (c.mode, c.columns, c.rows, c.listen, c.ports.clone(), c.history_lines, c.history_bytes)
+        };
+        place(self) == place(other)
+    }
+
     fn apply(&mut self, console: &ConsoleLayer, vnc: &VncLayer, history: &HistoryLayer, seat: &SeatLayer) {
         set(&mut self.mode, console.mode);
         set(&mut self.columns, console.columns.map(|c| c.0));

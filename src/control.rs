@@ -35,10 +35,13 @@ pub enum Request {
         /// The VT, 1 to 12.
         vt: u8,
     },
-    /// The bytes that the console printed, oldest first, as payload.
+    /// What the console printed, oldest first, as payload.
     History {
         /// The domain's name, UUID or domid.
         domain: String,
+        /// The very bytes, instead of text without control sequences.
+        #[serde(default)]
+        raw: bool,
     },
     /// Types on the console: [`Answer::Done`] when all of it was taken.
     Type {
@@ -93,6 +96,14 @@ pub struct DomainInfo {
     /// Why there is no console, where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
+}
+
+impl DomainInfo {
+    /// Whether a user who says `id` means this domain: by name, UUID or domid.
+    #[must_use]
+    pub fn is_called(&self, id: &str) -> bool {
+        self.name == id || self.uuid.eq_ignore_ascii_case(id) || self.domid.to_string() == id
+    }
 }
 
 /// The daemon's own state.

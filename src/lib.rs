@@ -2,9 +2,11 @@
 //!
 //! The modules and what each may use are described in `ARCHITECTURE.md`; `tests/layering.rs` enforces it.
 
+pub mod cli;
 pub mod config;
 pub mod control;
 pub mod daemon;
+pub mod demo;
 pub mod geometry;
 pub mod keysym;
 pub mod net;

@@ -2,14 +2,45 @@
 //!
 //! A [`Terminal`] does no input or output. Feed it bytes, then take its events; read its rows at any time. Every
 //! input is treated as hostile: memory is bounded and no byte costs more than a screenful of work.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `parser`, `utf8` | bytes to actions; knows no meaning |
+//! | `actions`, `dispatch` | what the parser tells, and which sequence does what |
+//! | `emulator`, `edit` | printing, wrapping, scrolling; cursor, erasing, inserting |
+//! | `sgr`, `charset`, `modes`, `tabs`, `palette`, `width` | small state |
+//! | `strings`, `reports` | OSC and DCS; answers and events |
+//! | `cell`, `ink`, `tables`, `intern` | a position of the screen in eight bytes, and what does not fit |
+//! | `grid`, `history` | the screen; lines that left it |
+//! | `damage`, `read` | what changed since when; rows, styles and text for readers |
+//! | `keyboard`, `mouse` | input to bytes |
 
+mod actions;
 mod cell;
+mod charset;
+mod damage;
+mod dispatch;
+mod edit;
+mod emulator;
+mod grid;
+mod history;
+mod ink;
+mod intern;
 mod keyboard;
+mod modes;
 mod mouse;
+mod palette;
+mod parser;
+mod read;
+mod reports;
+mod sgr;
+mod strings;
 mod style;
+mod tables;
+mod tabs;
+mod utf8;
 mod view;
-
-use std::ops::Range;
+mod width;
 
 pub use cell::{Cell, Width};
 pub use keyboard::{FunctionKeys, Modifiers};
@@ -18,11 +49,15 @@ pub use style::{CLUSTER_MARKS, Cluster, Rgb, Style};
 pub use view::{Changes, Cursor, CursorShape, Event, RowSpan, Scroll, TITLE_CHARS, View};
 
 use crate::keysym::Keysym;
+use emulator::Emulator;
+use keyboard::Keyboard;
+use modes::Mode;
+use parser::Parser;
 
 /// How a [`Terminal`] is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
-    /// Columns, 2 to [`MAX_COLUMNS`]; values outside are clamped.
+    /// Columns, [`MIN_COLUMNS`] to [`MAX_COLUMNS`]; values outside are clamped.
     pub columns: u16,
     /// Rows, 1 to [`MAX_ROWS`]; values outside are clamped.
     pub rows: u16,
@@ -38,164 +73,144 @@ impl Default for Options {
     }
 }
 
+/// The narrowest terminal, in columns: a wide character must fit.
+pub const MIN_COLUMNS: u16 = 2;
 /// The widest terminal, in columns: a screen of 8K with the smallest font.
 pub const MAX_COLUMNS: u16 = 1280;
 /// The highest terminal, in rows.
 pub const MAX_ROWS: u16 = 512;
 
 /// A terminal.
+///
+/// Feed it ([`Terminal::feed`]), then poll its events; what readers see changes in [`Terminal::feed`] and
+/// [`Terminal::resize`] only.
 #[derive(Debug)]
 pub struct Terminal {
-    columns: u16,
-    rows: u16,
-    generation: u64,
+    parser: Parser,
+    emulator: Emulator,
+    function_keys: FunctionKeys,
 }
 
 impl Terminal {
     /// A terminal with a blank screen.
     #[must_use]
     pub fn new(options: Options) -> Self {
-        Self {
-            columns: options.columns.clamp(2, MAX_COLUMNS),
+        let options = Options {
+            columns: options.columns.clamp(MIN_COLUMNS, MAX_COLUMNS),
             rows: options.rows.clamp(1, MAX_ROWS),
-            generation: 1,
+            ..options
+        };
+        Self {
+            parser: Parser::default(),
+            emulator: Emulator::new(options),
+            function_keys: options.function_keys,
         }
     }
 
     /// Takes what the guest wrote: any bytes, split anywhere.
-    pub fn feed(&mut self, _bytes: &[u8]) {}
+    pub fn feed(&mut self, bytes: &[u8]) {
+        let cursor = self.cursor();
+        self.parser.feed(bytes, &mut self.emulator);
+        let moved = cursor != self.cursor();
+        self.emulator.damage.commit(moved);
+    }
 
     /// The next event, oldest first. The queue is bounded; what does not fit is dropped.
     pub fn poll_event(&mut self) -> Option<Event> {
-        None
+        self.emulator.events.pop()
     }
 
     /// The width of the screen, in columns.
     #[must_use]
     pub const fn columns(&self) -> u16 {
-        self.columns
+        self.emulator.columns
     }
 
     /// The height of the screen, in rows.
     #[must_use]
     pub const fn rows(&self) -> u16 {
-        self.rows
+        self.emulator.rows
     }
 
-    /// Changes the size of the screen; values are clamped as in [`Options`]. Text stays at the bottom.
+    /// Changes the size of the screen; values are clamped as in [`Options`]. Rows leave at the bottom while they are
+    /// blank, then at the top, into history. Columns are cut or added; text is not wrapped anew.
     pub fn resize(&mut self, columns: u16, rows: u16) {
-        self.columns = columns.clamp(2, MAX_COLUMNS);
-        self.rows = rows.clamp(1, MAX_ROWS);
-        self.generation += 1;
+        self.emulator.resize(columns.clamp(MIN_COLUMNS, MAX_COLUMNS), rows.clamp(1, MAX_ROWS));
+        self.emulator.damage.commit(false);
     }
 
-    /// A number that grows with every visible change, the cursor's included. It starts at 1, so that 0 is the
-    /// generation of one who has seen nothing.
-    #[must_use]
-    pub const fn generation(&self) -> u64 {
-        self.generation
+    /// Appends to `out` what the guest is sent for a press of `key`; nothing for keys that send nothing, such as
+    /// modifiers.
+    pub fn key(&mut self, key: Keysym, modifiers: Modifiers, out: &mut Vec<u8>) {
+        let wanted = match self.function_keys {
+            FunctionKeys::Auto => self.emulator.learned_keys,
+            set => set,
+        };
+        let keyboard = Keyboard {
+            modes: self.emulator.modes,
+            utf8: self.parser.is_utf8(),
+            linux: wanted == FunctionKeys::Linux,
+        };
+        keyboard.press(key, modifiers, out);
     }
 
-    /// The absolute number of the oldest line in history. Numbers are never used twice.
-    #[must_use]
-    pub const fn first_line(&self) -> u64 {
-        0
-    }
-
-    /// The absolute number of the screen's first row.
-    #[must_use]
-    pub const fn live_line(&self) -> u64 {
-        0
-    }
-
-    /// The cells of row `row` of `view`, exactly [`Terminal::columns`] of them; blanks for a row that does not
-    /// exist. `scratch` is used where they must be unpacked first.
-    #[must_use]
-    pub fn row<'a>(&'a self, _view: View, _row: u16, scratch: &'a mut Vec<Cell>) -> &'a [Cell] {
-        scratch.clear();
-        scratch.resize(usize::from(self.columns), Cell::BLANK);
-        scratch
-    }
-
-    /// The cursor on the live screen, or `None` while it is hidden.
-    #[must_use]
-    pub const fn cursor(&self) -> Option<Cursor> {
-        Some(Cursor { column: 0, row: 0, shape: CursorShape::Block })
-    }
-
-    /// How a cell read from this terminal is drawn.
-    #[must_use]
-    pub const fn style(&self, _cell: Cell) -> Style {
-        Style {
-            foreground: Rgb(0x00aa_aaaa),
-            background: Rgb(0),
-            bold: false,
-            dim: false,
-            italic: false,
-            underline: false,
-            double_underline: false,
-            blink: false,
-            strike: false,
-        }
-    }
-
-    /// The character of a cell read from this terminal, with its combining marks.
-    #[must_use]
-    pub const fn cluster(&self, _cell: Cell) -> Cluster<'_> {
-        Cluster { base: ' ', marks: &[] }
-    }
-
-    /// What differs for a reader who saw generation `since` of the same view; `out` is overwritten.
-    pub fn changes(&self, _view: View, since: u64, out: &mut Changes) {
-        out.scroll = None;
-        out.rows.clear();
-        out.generation = self.generation;
-        if since < self.generation {
-            out.rows.extend((0..self.rows).map(|row| RowSpan { row, columns: 0..self.columns }));
-        }
-    }
-
-    /// Tells that every reader has seen `generation`, so that column spans can start anew. A reader that has not
-    /// is still told the truth, but by whole rows.
-    pub const fn forget_changes_before(&mut self, _generation: u64) {}
-
-    /// Appends to `out` what the guest is sent for a press of `key`.
-    pub fn key(&mut self, key: Keysym, _modifiers: Modifiers, out: &mut Vec<u8>) {
-        if let Some(c) = key.to_char() {
-            out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
-        }
-    }
-
-    /// Appends to `out` a mouse report; true when the guest asked for mouse reports and got this one.
-    pub fn mouse(&mut self, _event: MouseEvent, _out: &mut Vec<u8>) -> bool {
-        false
+    /// Appends to `out` a mouse report, or cursor keys for the wheel on the alternate screen; true when it did.
+    pub fn mouse(&mut self, event: MouseEvent, out: &mut Vec<u8>) -> bool {
+        let event = MouseEvent {
+            column: event.column.min(self.columns() - 1),
+            row: event.row.min(self.rows() - 1),
+            ..event
+        };
+        mouse::report(self.emulator.modes, self.emulator.alternate, event, out)
     }
 
     /// True when the guest asked for reports of buttons: clicks and wheel are its own.
     #[must_use]
     pub const fn wants_mouse(&self) -> bool {
-        false
+        mouse::wanted(self.emulator.modes)
     }
 
     /// True while the alternate screen is shown, which has no history.
     #[must_use]
     pub const fn is_alternate(&self) -> bool {
-        false
+        self.emulator.alternate
     }
 
-    /// Appends to `out` what the guest is sent for pasted text.
+    /// Appends to `out` what the guest is sent for pasted text: line ends become Return, other control characters
+    /// than Tab are dropped, so that a paste cannot press keys; bracketed where the guest asked for it.
     pub fn paste(&mut self, text: &str, out: &mut Vec<u8>) {
-        out.extend_from_slice(text.as_bytes());
+        let bracketed = self.emulator.modes.has(Mode::BRACKETED_PASTE);
+        if bracketed {
+            out.extend_from_slice(b"\x1b[200~");
+        }
+        let mut after_return = false;
+        for c in text.chars() {
+            match c {
+                '\n' if after_return => {}
+                '\r' | '\n' => out.push(b'\r'),
+                '\t' => out.push(b'\t'),
+                c if c.is_control() => {}
+                c if self.parser.is_utf8() => out.extend(c.encode_utf8(&mut [0; 4]).as_bytes()),
+                c => out.push(u8::try_from(u32::from(c)).unwrap_or(b'?')),
+            }
+            after_return = c == '\r';
+        }
+        if bracketed {
+            out.extend_from_slice(b"\x1b[201~");
+        }
     }
 
     /// Appends to `out` a focus report where the guest asked for them.
-    pub fn focus(&mut self, _focused: bool, _out: &mut Vec<u8>) {}
+    pub fn focus(&mut self, focused: bool, out: &mut Vec<u8>) {
+        if self.emulator.modes.has(Mode::FOCUS) {
+            out.extend_from_slice(if focused { b"\x1b[I" } else { b"\x1b[O" });
+        }
+    }
 
-    /// The plain text of the absolute lines `lines`, trailing blanks cut; a line that continues on the next row is
-    /// not broken. Lines that are not kept are left out.
+    /// The bytes that the terminal holds, itself included, as far as it can know them.
     #[must_use]
-    pub fn text(&self, _lines: Range<u64>) -> String {
-        String::new()
+    pub fn memory_bytes(&self) -> usize {
+        size_of::<Self>() + self.parser.heap_bytes() + self.emulator.heap_bytes()
     }
 }
 

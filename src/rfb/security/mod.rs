@@ -1,9 +1,26 @@
 //! Security types (RFC 6143 §7.2): how a viewer proves that it may connect.
 
+pub mod vnc_auth;
+
 use zeroize::Zeroize;
 
 /// The most bytes of a VNC password that count; more are ignored (RFC 6143 §7.2.2: the key is 8 bytes).
 pub const PASSWORD_BYTES: usize = 8;
+
+/// The number of a security type on the wire (RFC 6143 §7.1.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SecurityType(pub u8);
+
+impl SecurityType {
+    /// Says that the connection failed; never a choice.
+    pub const INVALID: Self = Self(0);
+    /// No proof is needed.
+    pub const NONE: Self = Self(1);
+    /// Challenge and response by DES.
+    pub const VNC_AUTH: Self = Self(2);
+    /// An umbrella for TLS and others.
+    pub const VENCRYPT: Self = Self(19);
+}
 
 /// A VNC password, cut or padded to its 8 bytes. Wiped when dropped, never printed.
 #[derive(Clone)]
@@ -36,8 +53,30 @@ impl std::fmt::Debug for Password {
 /// What a server asks of its viewers.
 #[derive(Debug, Clone)]
 pub enum Security {
-    /// Nothing: security type 1.
+    /// Nothing: [`SecurityType::NONE`].
     None,
-    /// The VNC password: security type 2, DES challenge and response.
+    /// The VNC password: [`SecurityType::VNC_AUTH`].
     VncAuth(Password),
+}
+
+impl Security {
+    /// The one security type that is offered.
+    #[must_use]
+    pub fn offer(&self) -> SecurityType {
+        match self {
+            Self::None => SecurityType::NONE,
+            Self::VncAuth(_) => SecurityType::VNC_AUTH,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_not_printed() {
+        let security = Security::VncAuth(Password::new(b"hunter2"));
+        assert_eq!(format!("{security:?}"), "VncAuth(Password(..))");
+    }
 }

@@ -10,8 +10,10 @@
 mod backlog;
 mod devpts;
 mod error;
+mod own;
 mod pty;
 mod published;
+mod ring;
 mod tty;
 mod upstream;
 
@@ -23,7 +25,10 @@ use std::task::{Context, Poll};
 pub use backlog::BACKLOG_LIMIT;
 pub use devpts::{Fallback, PtyFactory};
 pub use error::ConsoleError;
+use own::RingOwner;
+pub use own::{EventChannel, RingParts};
 use published::Published;
+pub use ring::{IN_SIZE, OUT_SIZE, Page, Ring};
 use upstream::{Read, Upstream};
 
 /// The most guest output that one [`Console::next`] appends, in bytes. Sixteen full line discipline buffers: enough
@@ -69,6 +74,7 @@ pub struct Console {
 #[derive(Debug)]
 enum Guest {
     Pty(Upstream),
+    Ring(Box<RingOwner>),
     /// The upstream is gone and [`Console::reconnect`] not called yet.
     Gone,
 }
@@ -95,14 +101,29 @@ impl Console {
     /// `xl console`. `already_recorded` is the position right after the last byte in the history.
     ///
     /// # Errors
-    /// [`ConsoleError::Owned`] when another process holds the port; needs a tokio runtime.
+    /// [`ConsoleError::Owned`] when another process holds the port; others when the ring cannot be mapped or no pty
+    /// be made. Needs a tokio runtime with a timer.
     pub fn own(
-        _domid: u16,
-        _remote_port: u32,
-        _ptys: &PtyFactory,
-        _already_recorded: Option<RingPosition>,
+        domid: u16,
+        remote_port: u32,
+        ptys: &PtyFactory,
+        already_recorded: Option<RingPosition>,
     ) -> Result<Self, ConsoleError> {
-        Err(ConsoleError::NoUpstream)
+        Self::own_ring(RingParts::of_domain(domid, remote_port)?, ptys, domid, already_recorded)
+    }
+
+    /// As [`Self::own`], with a ring that came from elsewhere: a test's or a simulated host's.
+    ///
+    /// # Errors
+    /// When no pty can be made; needs a tokio runtime.
+    pub fn own_ring(
+        parts: RingParts,
+        ptys: &PtyFactory,
+        domid: u16,
+        already_recorded: Option<RingPosition>,
+    ) -> Result<Self, ConsoleError> {
+        let owner = RingOwner::new(parts, already_recorded)?;
+        Ok(Self::of(Guest::Ring(Box::new(owner)), Some(Published::open(ptys, domid)?)))
     }
 
     fn of(guest: Guest, published: Option<Published>) -> Self {
@@ -129,45 +150,49 @@ impl Console {
         if let Some(published) = &mut self.published {
             let _ = published.poll_flush(context);
         }
-        self.poll_input(context);
-        let start = out.len();
-        let read = match &mut self.guest {
-            Guest::Pty(upstream) => upstream.poll_read(context, out),
-            Guest::Gone => Poll::Pending,
-        };
-        match read {
-            Poll::Ready(Read::Output) => {
-                if let Some(published) = &mut self.published {
-                    published.offer(&out[start..]);
-                }
-                Poll::Ready(ConsoleEvent::Output(None))
-            }
-            Poll::Ready(Read::Gone) => {
-                self.guest = Guest::Gone;
-                Poll::Ready(ConsoleEvent::UpstreamGone)
-            }
-            Poll::Pending => Poll::Pending,
-        }
-    }
-
-    /// Moves typing until it ends or the guest takes no more.
-    fn poll_input(&mut self, context: &mut Context<'_>) {
         loop {
-            let more = match &mut self.published {
-                // The queue is full, and what is behind it in the pty waits.
+            // When the queue is full, what is behind it waits in the pty.
+            let more_typing = match &mut self.published {
                 Some(published) => published.poll_typing(context, &mut self.input).is_ready(),
                 None => false,
             };
-            let taken = match &mut self.guest {
-                Guest::Pty(upstream) => upstream.poll_write(context, &mut self.input).is_ready(),
-                Guest::Gone => false,
-            };
+            let start = out.len();
+            let event = self.poll_guest(context, out);
             if self.input.is_empty() && self.input.capacity() > SPARE_INPUT {
                 self.input = VecDeque::new();
             }
-            if !(more && taken) {
-                return;
+            match event {
+                Poll::Ready(ConsoleEvent::Output(_)) => {
+                    if let Some(published) = &mut self.published {
+                        published.offer(&out[start..]);
+                    }
+                    return event;
+                }
+                Poll::Ready(_) => {
+                    self.guest = Guest::Gone;
+                    return event;
+                }
+                Poll::Pending if more_typing && self.input.len() < INPUT_LIMIT => {}
+                Poll::Pending => return Poll::Pending,
             }
+        }
+    }
+
+    /// Moves input to the guest and appends its output.
+    fn poll_guest(&mut self, context: &mut Context<'_>, out: &mut Vec<u8>) -> Poll<ConsoleEvent> {
+        match &mut self.guest {
+            Guest::Pty(upstream) => {
+                let _ = upstream.poll_write(context, &mut self.input);
+                upstream.poll_read(context, out).map(|read| match read {
+                    Read::Output => ConsoleEvent::Output(None),
+                    Read::Gone => ConsoleEvent::UpstreamGone,
+                })
+            }
+            Guest::Ring(owner) => owner.poll(context, &mut self.input, out).map(|position| match position {
+                Some(position) => ConsoleEvent::Output(Some(position)),
+                None => ConsoleEvent::Closed,
+            }),
+            Guest::Gone => Poll::Pending,
         }
     }
 
@@ -180,13 +205,20 @@ impl Console {
     }
 
     /// Own mode: the history has the bytes of the last output, so the guest may have their room back. Else nothing.
-    pub fn consumed(&mut self) {}
+    pub fn consumed(&mut self) {
+        if let Guest::Ring(owner) = &mut self.guest {
+            owner.consumed();
+        }
+    }
 
     /// Reads another pty from now on; our own, and who reads it, stays. For when xenconsoled was restarted.
     ///
     /// # Errors
     /// When the path is not a usable pty or is one of ours; the console is then as it was.
     pub fn reconnect(&mut self, upstream: &Path) -> Result<(), ConsoleError> {
+        if let Guest::Ring(_) = self.guest {
+            return Err(ConsoleError::NoUpstream);
+        }
         let factory = self.published.as_ref().map(Published::factory);
         self.guest = Guest::Pty(open_upstream(upstream, factory)?);
         Ok(())
