@@ -416,6 +416,33 @@ async fn dead_tty_is_nobodys_and_numbers_that_come_again_do_not_confuse() {
     }
 }
 
+/// Root can hang a terminal up (`vhangup`, as `getty` does), which closes it for everybody, us too.
+#[tokio::test(flavor = "multi_thread")]
+async fn own_pty_survives_being_hung_up() {
+    const HANG_UP: &str = "open my $tty, '+<', $ARGV[0] or die; ioctl($tty, 0x5437, 0) or exit 3";
+    let (_runtime, factory) = ptys();
+    let mut upstream = Xenconsoled::new();
+    let mut console = Console::interpose(&upstream.path, &factory, 3).expect("a console");
+    let tty = console.published_tty().expect("a tty").to_owned();
+    let run = std::process::Command::new("perl").args(["-e", HANG_UP]).arg(&tty).status();
+    if !run.is_ok_and(|status| status.success()) {
+        return; // Neither root nor perl here: then nobody hangs it up.
+    }
+    // What the guest prints now must not find the mode of a new terminal.
+    upstream.master.write_all(b"prompt\n").expect("write");
+    assert_eq!(output(&mut console, 7).await, b"prompt\n");
+    let mut xl = while_driving(&mut console, move || {
+        File::options().read(true).write(true).open(&tty).expect("the published tty")
+    })
+    .await;
+    let found = tcgetattr(&xl).expect("a terminal");
+    assert!(!found.local_flags.intersects(LocalFlags::ECHO | LocalFlags::ICANON));
+    xl.write_all(b"typed").expect("type");
+    let (typed, seen) =
+        while_driving(&mut console, move || (upstream.typed(5), read_exactly(&mut xl, 7))).await;
+    assert_eq!((typed, seen), (b"typed".to_vec(), b"prompt\n".to_vec()));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn idle_console_is_not_woken() {
     let (_runtime, factory) = ptys();

@@ -76,8 +76,9 @@ impl Published {
     pub(super) fn offer(&mut self, bytes: &[u8]) {
         let now = Instant::now();
         // During a burst it cannot be told whether anybody reads; so the verdict from before it is kept.
-        if self.offered.is_some_and(|last| now - last >= SETTLE) {
+        if self.offered.is_none_or(|last| now - last >= SETTLE) {
             self.was_read = self.is_read();
+            self.tend_slave();
         }
         if self.backlog.is_empty() {
             self.taken = now;
@@ -109,20 +110,31 @@ impl Published {
             match self.master.poll_read(context, |master| read_some(master, &mut buffer[..room])) {
                 Poll::Ready(Ok(count)) => {
                     input.extend(&buffer[..count]);
-                    // A program that left echo on would have the guest's output come back as its input.
-                    let _ = make_raw(self.pty.slave());
+                    self.tend_slave();
                 }
-                // The slave was hung up, so that it is closed for us too.
+                // No slave is open, not even ours.
                 Poll::Ready(Err(_)) => {
-                    if self.reopens >= MAX_REOPENS || self.pty.reopen_slave(self.master.as_fd()).is_err() {
+                    if !self.reopen_slave() {
                         return Poll::Pending;
                     }
-                    self.reopens += 1;
                 }
                 Poll::Pending => return Poll::Pending,
             }
         }
         Poll::Ready(())
+    }
+
+    /// Keeps the slave raw: with the echo that another program left on, or that a hang-up (`vhangup`) brought back, the
+    /// guest's output would become its input. A hang-up closes the slave for us too and says nothing of it.
+    fn tend_slave(&mut self) {
+        if make_raw(self.pty.slave()).is_err() {
+            self.reopen_slave();
+        }
+    }
+
+    fn reopen_slave(&mut self) -> bool {
+        self.reopens = self.reopens.saturating_add(1);
+        self.reopens <= MAX_REOPENS && self.pty.reopen_slave(self.master.as_fd()).is_ok()
     }
 
     /// Whether somebody reads what we write, as far as can be told: an unread pty fills, a read one empties.
