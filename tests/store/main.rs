@@ -1,5 +1,7 @@
 //! The client against the real xenstored.
 
+#![allow(clippy::unwrap_used, reason = "failing is how a test reports")]
+
 #[path = "../common/mod.rs"]
 mod common;
 mod loss;

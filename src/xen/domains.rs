@@ -1,1 +1,0 @@
-//! Which domains there are.
