@@ -3,10 +3,12 @@
 //! This folder stands at the bottom: it uses nothing of the crate but itself, and only `daemon`, `guest` and `demo`
 //! know it.
 
+pub mod console;
 pub mod domains;
 mod identity;
 pub mod paths;
 pub mod publish;
 pub mod store;
+pub mod sys;
 
 pub use identity::{Domid, DomidError, Uuid, UuidError};

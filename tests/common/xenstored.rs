@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use tempfile::TempDir;
-use xenstore_rs::Xs;
 use xenvnc::xen::store::wire::{self, Kind, Message};
 use xenvnc::xen::store::{Address, Permissions, Store, StoreError, Transaction};
 use xenvnc::xen::{Domid, Uuid};
@@ -177,6 +176,8 @@ const READ_ANSWER: &str = "XENVNC_TEST_READ_ANSWER";
 /// No test of its own: the process behind [`Xenstored::independent_read`].
 #[test]
 fn reader_process() {
+    use xenstore_rs::Xs as _;
+
     let Ok(path) = std::env::var(READ_PATH) else { return };
     let store = xenstore_rs::unix::XsUnix::new().expect("xenstore-rs cannot connect");
     let answer = match std::env::var(READ_OPERATION).as_deref() {

@@ -16,7 +16,8 @@ use std::time::Instant;
 
 use common::xenstored::{Toolstack, Xenstored, domid, uuid};
 use xenvnc::xen::domains::{
-    Action, Census, ConsoleKind, DomainError, Kind, Lookout, NameProblem, Problem, census, plan, read_domain,
+    Census, ConsoleKind, DomainError, Kind, Lookout, NameProblem, Problem, census, newest_of_each,
+    read_domain,
 };
 use xenvnc::xen::paths;
 
@@ -140,37 +141,50 @@ async fn without_one_the_home_decides_until_the_release_was_seen() {
 }
 
 #[tokio::test]
-async fn life_of_a_guest_gives_the_actions_it_should() {
+async fn seat_of_a_guest_passes_to_its_newest_life() {
     let xenstored = Xenstored::start();
     let toolstack = xenstored.toolstack().await;
     let mut lookout = Lookout::new(toolstack.store.clone(), true);
     let name = uuid(1).to_string();
-    toolstack.make_domain(5, &name, "guest").await;
-    let mut running = Vec::new();
-    let mut step = async || {
-        let wanted = lookout.census().await.unwrap().domains;
-        let actions = plan(&wanted, &running);
-        running = wanted;
-        actions
+    let mut owner = async || {
+        let owners = newest_of_each(lookout.census().await.unwrap().domains);
+        owners
+            .get(&uuid(1))
+            .map(|domain| (domain.domid, domain.name.as_str().to_owned(), domain.console.tty.clone()))
     };
-    assert!(matches!(step().await.as_slice(), [Action::Start(domain)] if domain.domid == domid(5)));
-    assert!(step().await.is_empty());
+    assert_eq!(owner().await, None);
+    toolstack.make_domain(5, &name, "guest").await;
+    assert_eq!(owner().await, Some((domid(5), "guest".to_owned(), None)));
     toolstack.set_tty(5, "/dev/pts/1").await;
     toolstack.rename(5, "renamed").await;
-    assert!(matches!(step().await.as_slice(), [Action::Rename(_), Action::Console(_)]));
+    assert_eq!(owner().await, Some((domid(5), "renamed".to_owned(), Some("/dev/pts/1".to_owned()))));
     // A reboot between two looks, then a migration to the same host: the new life takes the seat, with the lower
     // number as well.
     toolstack.destroy_domain(5).await;
     toolstack.make_domain(6, &name, "renamed").await;
-    assert!(matches!(step().await.as_slice(), [Action::Move { from, .. }] if *from == domid(5)));
+    assert_eq!(owner().await.unwrap().0, domid(6));
     toolstack.make_domain(2, &name, "renamed").await;
-    assert!(
-        matches!(step().await.as_slice(), [Action::Move { from, domain }] if *from == domid(6) && domain.domid == domid(2))
-    );
+    assert_eq!(owner().await.unwrap().0, domid(2));
     toolstack.destroy_domain(6).await;
-    assert!(step().await.is_empty());
+    assert_eq!(owner().await.unwrap().0, domid(2));
     toolstack.destroy_domain(2).await;
-    assert!(matches!(step().await.as_slice(), [Action::Stop { domid: number, .. }] if *number == domid(2)));
+    assert_eq!(owner().await, None);
+}
+
+#[tokio::test]
+async fn looking_at_one_domain_agrees_with_the_census() {
+    let xenstored = Xenstored::start();
+    let toolstack = xenstored.toolstack().await;
+    let mut lookout = Lookout::new(toolstack.store.clone(), true);
+    assert!(lookout.look(domid(5)).await.unwrap().is_none());
+    toolstack.make_domain(5, &uuid(1).to_string(), "guest").await;
+    let seen = lookout.look(domid(5)).await.unwrap().unwrap();
+    let census = lookout.census().await.unwrap();
+    assert_eq!(census.domains, std::slice::from_ref(&seen));
+    toolstack.make_domain(3, &uuid(1).to_string(), "guest").await;
+    assert!(lookout.look(domid(3)).await.unwrap().unwrap().is_newer_than(&seen));
+    toolstack.destroy_domain(5).await;
+    assert!(lookout.look(domid(5)).await.unwrap().is_none());
 }
 
 #[tokio::test]

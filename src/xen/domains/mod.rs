@@ -5,14 +5,14 @@
 
 mod census;
 mod name;
-mod plan;
 mod read;
+
+use std::collections::BTreeMap;
 
 use super::{Domid, Uuid};
 
 pub use self::census::{Census, Lookout, census, hypervisor_present};
 pub use self::name::{DomainName, NameProblem};
-pub use self::plan::{Action, plan};
 pub use self::read::{DomainError, Problem, TtyProblem, read_domain};
 
 /// A domain as xenstore describes it.
@@ -40,6 +40,13 @@ pub struct Domain {
 }
 
 impl Domain {
+    /// Which of two domains of one guest owns its seat, as happens while it moves within the host: the one that
+    /// appeared later, because that is the guest's future. Where both were there from the start, the higher number.
+    #[must_use]
+    pub fn is_newer_than(&self, other: &Self) -> bool {
+        (self.appeared, self.domid) > (other.appeared, other.domid)
+    }
+
     /// Whether QEMU shows this domain by VNC and `console/vnc-port` is libxl's to write: it does so for an HVM guest
     /// and for one with a virtual framebuffer, some time after the console appeared.
     #[must_use]
@@ -79,4 +86,16 @@ pub enum ConsoleKind {
     Xenconsoled,
     /// The domain's device model.
     Ioemu,
+}
+
+/// The domain of each guest that owns its seat; see [`Domain::is_newer_than`].
+#[must_use]
+pub fn newest_of_each(domains: Vec<Domain>) -> BTreeMap<Uuid, Domain> {
+    let mut newest: BTreeMap<Uuid, Domain> = BTreeMap::new();
+    for domain in domains {
+        if newest.get(&domain.uuid).is_none_or(|other| domain.is_newer_than(other)) {
+            newest.insert(domain.uuid, domain);
+        }
+    }
+    newest
 }

@@ -1,0 +1,414 @@
+//! The cells of one screen.
+//!
+//! Cells lie in one block of memory; lines are slots in it, in a ring, so that scrolling moves line records and never
+//! cells, and scrolling the whole screen moves nothing at all.
+
+use super::cell::{Cell, Look, Width};
+use super::damage::{Damage, Stamp};
+
+/// One line of the screen.
+#[derive(Debug, Clone, Copy)]
+struct Line {
+    /// Which `columns` cells of the block are its own.
+    slot: u16,
+    /// Cells from here on are `Cell::BLANK`.
+    used: u16,
+    /// The text goes on in the next line.
+    wrapped: bool,
+    stamp: Stamp,
+}
+
+/// The cells of one screen.
+#[derive(Debug)]
+pub(super) struct Grid {
+    columns: u16,
+    cells: Vec<Cell>,
+    lines: Vec<Line>,
+    /// The index of the first row's line.
+    first: usize,
+}
+
+impl Grid {
+    pub(super) fn new(columns: u16, rows: u16) -> Self {
+        let lines =
+            (0..rows).map(|slot| Line { slot, used: 0, wrapped: false, stamp: Stamp::NEVER }).collect();
+        Self { columns, cells: vec![Cell::BLANK; usize::from(columns) * usize::from(rows)], lines, first: 0 }
+    }
+
+    /// The bytes that it holds on the heap.
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.cells.capacity() * size_of::<Cell>() + self.lines.capacity() * size_of::<Line>()
+    }
+
+    #[inline]
+    fn at(&self, row: u16) -> usize {
+        let at = self.first + usize::from(row);
+        if at >= self.lines.len() { at - self.lines.len() } else { at }
+    }
+
+    /// The line and its cells. The row must exist.
+    #[inline]
+    fn line_mut(&mut self, row: u16) -> (&mut Line, &mut [Cell]) {
+        let at = self.at(row);
+        let columns = usize::from(self.columns);
+        let line = &mut self.lines[at];
+        let start = usize::from(line.slot) * columns;
+        (line, &mut self.cells[start..start + columns])
+    }
+
+    /// The cells of a row, all of its columns. The row must exist.
+    #[inline]
+    pub(super) fn cells(&self, row: u16) -> &[Cell] {
+        let columns = usize::from(self.columns);
+        let start = usize::from(self.lines[self.at(row)].slot) * columns;
+        &self.cells[start..start + columns]
+    }
+
+    /// The cells of a row up to the last that may not be blank, and whether the text goes on in the next line.
+    #[inline]
+    pub(super) fn used(&self, row: u16) -> (&[Cell], bool) {
+        let line = &self.lines[self.at(row)];
+        let start = usize::from(line.slot) * usize::from(self.columns);
+        (&self.cells[start..start + usize::from(line.used)], line.wrapped)
+    }
+
+    /// When and where a row changed.
+    pub(super) fn stamp(&self, row: u16) -> &Stamp {
+        &self.lines[self.at(row)].stamp
+    }
+
+    /// Every cell, in no particular order.
+    pub(super) fn all_cells(&self) -> &[Cell] {
+        &self.cells
+    }
+
+    /// Notes that the text of a row goes on in the next one.
+    pub(super) fn set_wrapped(&mut self, row: u16) {
+        self.line_mut(row).0.wrapped = true;
+    }
+
+    /// Makes sure that a character boundary is at `column`: blanks both halves of a wide character across it.
+    #[inline]
+    fn split(line: &mut Line, cells: &mut [Cell], column: usize, damage: &mut Damage) {
+        if column == 0 || column >= usize::from(line.used) || cells[column].width() != Width::Tail {
+            return;
+        }
+        for cell in &mut cells[column - 1..=column] {
+            *cell = Cell::blank(cell.look());
+        }
+        let column = u16::try_from(column).unwrap_or(u16::MAX);
+        line.stamp.touch(column - 1, column + 1, damage);
+    }
+
+    /// Writes ASCII from `column` on; the run must fit.
+    #[inline]
+    pub(super) fn write_ascii(&mut self, row: u16, column: u16, run: &[u8], look: Look, damage: &mut Damage) {
+        let (line, cells) = self.line_mut(row);
+        let start = usize::from(column);
+        let end = start + run.len();
+        if start < usize::from(line.used) {
+            Self::split(line, cells, start, damage);
+            Self::split(line, cells, end, damage);
+        }
+        for (cell, byte) in cells[start..end].iter_mut().zip(run) {
+            *cell = Cell::ascii(*byte, look);
+        }
+        let end = u16::try_from(end).unwrap_or(u16::MAX);
+        line.used = line.used.max(end);
+        line.stamp.touch(column, end, damage);
+    }
+
+    /// Writes one cell, and the tail to its right when it is wide; both must fit.
+    pub(super) fn write(&mut self, row: u16, column: u16, cell: Cell, damage: &mut Damage) {
+        let (line, cells) = self.line_mut(row);
+        let start = usize::from(column);
+        let end = start + if cell.width() == Width::Wide { 2 } else { 1 };
+        Self::split(line, cells, start, damage);
+        Self::split(line, cells, end, damage);
+        cells[start] = cell;
+        if end > start + 1 {
+            cells[start + 1] = Cell::tail(cell.look());
+        }
+        let end = u16::try_from(end).unwrap_or(u16::MAX);
+        line.used = line.used.max(end);
+        line.stamp.touch(column, end, damage);
+    }
+
+    /// Replaces the cell at `column`, which keeps its width.
+    pub(super) fn replace(&mut self, row: u16, column: u16, cell: Cell, damage: &mut Damage) {
+        let (line, cells) = self.line_mut(row);
+        cells[usize::from(column)] = cell;
+        line.used = line.used.max(column + 1);
+        let right = if cell.width() == Width::Wide { column + 2 } else { column + 1 };
+        line.stamp.touch(column, right, damage);
+    }
+
+    /// Fills columns `left..right` with `blank`.
+    pub(super) fn erase(&mut self, row: u16, left: u16, right: u16, blank: Cell, damage: &mut Damage) {
+        let columns = self.columns;
+        let (line, cells) = self.line_mut(row);
+        Self::split(line, cells, usize::from(left), damage);
+        Self::split(line, cells, usize::from(right), damage);
+        if right == columns {
+            line.wrapped = false;
+        }
+        Self::fill(line, cells, left, right, blank);
+        line.stamp.touch(left, right, damage);
+    }
+
+    fn fill(line: &mut Line, cells: &mut [Cell], left: u16, right: u16, blank: Cell) {
+        if blank == Cell::BLANK {
+            let end = right.min(line.used);
+            if left < end {
+                cells[usize::from(left)..usize::from(end)].fill(blank);
+            }
+            if right >= line.used {
+                line.used = line.used.min(left);
+            }
+        } else {
+            cells[usize::from(left)..usize::from(right)].fill(blank);
+            line.used = line.used.max(right);
+        }
+    }
+
+    /// Fills the cells of columns `left..right` that are not protected (DECSED, DECSEL).
+    pub(super) fn erase_unprotected(
+        &mut self,
+        row: u16,
+        left: u16,
+        right: u16,
+        blank: Cell,
+        damage: &mut Damage,
+    ) {
+        for column in left..right {
+            let cell = self.cells(row)[usize::from(column)];
+            if !cell.look().attributes().has(super::cell::Attributes::PROTECTED) {
+                self.erase(row, column, column + 1, blank, damage);
+            }
+        }
+    }
+
+    /// Moves the cells from `column` on to the right by `count`; those moved off the line are lost.
+    pub(super) fn insert_cells(
+        &mut self,
+        row: u16,
+        column: u16,
+        count: u16,
+        blank: Cell,
+        damage: &mut Damage,
+    ) {
+        let columns = self.columns;
+        let count = count.min(columns - column);
+        let (line, cells) = self.line_mut(row);
+        Self::split(line, cells, usize::from(column), damage);
+        let kept = usize::from(columns - count);
+        Self::split(line, cells, kept, damage);
+        cells.copy_within(usize::from(column)..kept, usize::from(column + count));
+        line.used = if line.used > column { (line.used + count).min(columns) } else { line.used };
+        line.wrapped = false;
+        Self::fill(line, cells, column, column + count, blank);
+        line.stamp.touch(column, columns, damage);
+    }
+
+    /// Removes `count` cells at `column`; blanks come in from the right.
+    pub(super) fn delete_cells(
+        &mut self,
+        row: u16,
+        column: u16,
+        count: u16,
+        blank: Cell,
+        damage: &mut Damage,
+    ) {
+        let columns = self.columns;
+        let count = count.min(columns - column);
+        let (line, cells) = self.line_mut(row);
+        Self::split(line, cells, usize::from(column), damage);
+        Self::split(line, cells, usize::from(column + count), damage);
+        cells.copy_within(usize::from(column + count).., usize::from(column));
+        line.wrapped = false;
+        Self::fill(line, cells, columns - count, columns, blank);
+        line.stamp.touch(column, columns, damage);
+    }
+
+    /// Moves rows `top..bottom` up by `count`; blank rows come in from below. The caller tells the damage of the
+    /// move.
+    #[inline]
+    pub(super) fn scroll_up(&mut self, top: u16, bottom: u16, count: u16, blank: Cell, damage: &mut Damage) {
+        let rows = self.lines.len();
+        let count = count.min(bottom - top);
+        if top == 0 && usize::from(bottom) == rows {
+            self.first += usize::from(count);
+            if self.first >= rows {
+                self.first -= rows;
+            }
+        } else {
+            self.straighten();
+            self.lines[usize::from(top)..usize::from(bottom)].rotate_left(usize::from(count));
+        }
+        for row in bottom - count..bottom {
+            self.clear_row(row, blank, damage);
+        }
+    }
+
+    /// Moves rows `top..bottom` down by `count`; blank rows come in from above.
+    pub(super) fn scroll_down(
+        &mut self,
+        top: u16,
+        bottom: u16,
+        count: u16,
+        blank: Cell,
+        damage: &mut Damage,
+    ) {
+        let count = count.min(bottom - top);
+        self.straighten();
+        self.lines[usize::from(top)..usize::from(bottom)].rotate_right(usize::from(count));
+        for row in top..top + count {
+            self.clear_row(row, blank, damage);
+        }
+    }
+
+    #[inline]
+    fn clear_row(&mut self, row: u16, blank: Cell, damage: &mut Damage) {
+        let columns = self.columns;
+        let (line, cells) = self.line_mut(row);
+        line.wrapped = false;
+        Self::fill(line, cells, 0, columns, blank);
+        line.stamp.touch(0, columns, damage);
+    }
+
+    /// Lets the ring begin at its first line again.
+    fn straighten(&mut self) {
+        if self.first != 0 {
+            self.lines.rotate_left(self.first);
+            self.first = 0;
+        }
+    }
+
+    /// The number of rows from the top on that hold anything.
+    pub(super) fn rows_used(&self) -> u16 {
+        let rows = u16::try_from(self.lines.len()).unwrap_or(u16::MAX);
+        (0..rows).rev().find(|row| self.lines[self.at(*row)].used > 0).map_or(0, |row| row + 1)
+    }
+
+    /// The same text on a screen of another size: row `skip` becomes the first; what does not fit is cut off.
+    pub(super) fn resized(&self, columns: u16, rows: u16, skip: u16) -> Self {
+        let mut grid = Self::new(columns, rows);
+        let have = u16::try_from(self.lines.len()).unwrap_or(u16::MAX);
+        let common = usize::from(columns.min(self.columns));
+        for row in 0..rows.min(have.saturating_sub(skip)) {
+            let source = self.cells(row + skip);
+            let (used, wrapped) =
+                (self.lines[self.at(row + skip)].used, self.lines[self.at(row + skip)].wrapped);
+            let (line, cells) = grid.line_mut(row);
+            cells[..common].copy_from_slice(&source[..common]);
+            line.used = used.min(columns);
+            line.wrapped = wrapped && columns >= self.columns;
+            if let Some(last) = cells[..common].last_mut()
+                && last.width() == Width::Wide
+            {
+                *last = Cell::blank(last.look());
+            }
+        }
+        grid
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::terminal::cell::Glyph;
+    use proptest::prelude::*;
+
+    fn text(grid: &Grid, row: u16) -> String {
+        let show = |cell: &Cell| match (cell.width(), cell.glyph()) {
+            (Width::Tail, _) => '_',
+            (_, Glyph::Char(c)) => c,
+            (_, Glyph::Cluster(_)) => '?',
+        };
+        grid.cells(row).iter().map(show).collect()
+    }
+
+    fn wide() -> Cell {
+        Cell::character('漢', true, Look::default())
+    }
+
+    #[test]
+    fn writing_over_half_of_a_wide_character_blanks_the_other_half() {
+        let mut damage = Damage::new();
+        let mut grid = Grid::new(8, 1);
+        for column in [0, 2, 4] {
+            grid.write(0, column, wide(), &mut damage);
+        }
+        assert_eq!(text(&grid, 0), "漢_漢_漢_  ");
+        grid.write_ascii(0, 1, b"ab", Look::default(), &mut damage);
+        assert_eq!(text(&grid, 0), " ab 漢_  ");
+        grid.write(0, 5, wide(), &mut damage);
+        assert_eq!(text(&grid, 0), " ab  漢_ ");
+        grid.erase(0, 6, 7, Cell::BLANK, &mut damage);
+        assert_eq!(text(&grid, 0), " ab     ");
+    }
+
+    #[test]
+    fn inserting_and_deleting_keep_characters_whole() {
+        let mut damage = Damage::new();
+        let mut grid = Grid::new(6, 1);
+        grid.write_ascii(0, 0, b"ab", Look::default(), &mut damage);
+        grid.write(0, 2, wide(), &mut damage);
+        grid.write(0, 4, wide(), &mut damage);
+        grid.insert_cells(0, 1, 1, Cell::BLANK, &mut damage);
+        assert_eq!(text(&grid, 0), "a b漢_ ");
+        grid.delete_cells(0, 0, 4, Cell::BLANK, &mut damage);
+        assert_eq!(text(&grid, 0), "      ");
+        grid.write_ascii(0, 0, b"abcdef", Look::default(), &mut damage);
+        grid.delete_cells(0, 1, 100, Cell::BLANK, &mut damage);
+        assert_eq!(text(&grid, 0), "a     ");
+    }
+
+    #[test]
+    fn scrolling_moves_rows_inside_the_block_only() {
+        let mut damage = Damage::new();
+        let mut grid = Grid::new(2, 5);
+        for (row, c) in (0..).zip(b"abcde") {
+            grid.write_ascii(row, 0, &[*c], Look::default(), &mut damage);
+        }
+        grid.scroll_up(0, 5, 1, Cell::BLANK, &mut damage);
+        grid.scroll_up(1, 4, 2, Cell::BLANK, &mut damage);
+        grid.scroll_down(0, 3, 1, Cell::BLANK, &mut damage);
+        let column: Vec<_> = (0..5).map(|row| text(&grid, row)).collect();
+        assert_eq!(column, ["  ", "b ", "e ", "  ", "  "]);
+    }
+
+    proptest! {
+        /// The count of used cells is a promise: all cells behind it are blank. And no half characters ever.
+        #[test]
+        fn used_is_true_and_wide_characters_are_whole(steps in prop::collection::vec(
+            (0u8..9, 0u16..3, 0u16..9, 0u16..9, any::<bool>()), 0..60))
+        {
+            let mut damage = Damage::new();
+            let mut grid = Grid::new(9, 3);
+            let red = Look::from_inks(Default::default(), Default::default(), super::super::ink::Ink::indexed(1));
+            for (kind, row, column, count, coloured) in steps {
+                let blank = if coloured { Cell::blank(red.unwrap()) } else { Cell::BLANK };
+                match kind {
+                    0 | 1 if column < 8 => grid.write(row, column, wide(), &mut damage),
+                    2 => grid.write_ascii(row, column, &b"xxxxxxxxx"[usize::from(column)..], Look::default(), &mut damage),
+                    3 => grid.erase(row, column.min(count), column.max(count) + 1, blank, &mut damage),
+                    4 => grid.insert_cells(row, column, count, blank, &mut damage),
+                    5 => grid.delete_cells(row, column, count, blank, &mut damage),
+                    6 => grid.scroll_up(row.min(1), 3, count, blank, &mut damage),
+                    7 => grid.scroll_down(0, row + 1, count, blank, &mut damage),
+                    _ => grid.erase_unprotected(row, column.min(count), column.max(count), blank, &mut damage),
+                }
+                for row in 0..3 {
+                    let used = grid.used(row).0.len();
+                    let cells = grid.cells(row);
+                    prop_assert!(cells[used..].iter().all(|c| *c == Cell::BLANK));
+                    for (at, cell) in cells.iter().enumerate() {
+                        let next = cells.get(at + 1).map(|c| c.width());
+                        prop_assert_eq!(cell.width() == Width::Wide, next == Some(Width::Tail));
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,472 @@
+//! Lines that left the screen, packed.
+//!
+//! A line is a header byte and its text. A plain line (ASCII in the default style, which is most of a boot log) is
+//! its bytes. Any other is UTF-8 with tokens below 0x20 between for styles, widths, clusters and repeats. Lines lie
+//! one behind the other in chunks of a few KiB, which are dropped whole at the old end.
+//!
+//! A cell that was unpacked from history refers to true colours by the position of their token in these bytes, so
+//! that history needs no table of colours, and its readers need no place to put one.
+
+use std::collections::VecDeque;
+
+use super::cell::{Attributes, Cell, Glyph, HISTORY_POSITIONS, Look, LookColours, Width};
+use super::ink::Ink;
+use super::intern::{Interner, Marks};
+use super::tables::InkPair;
+use super::utf8::{Decoded, decode};
+
+/// A chunk is closed when it holds this many bytes; a single line may be longer.
+const CHUNK_BYTES: usize = 8192;
+/// A chunk is closed when it holds this many lines.
+const CHUNK_LINES: usize = 256;
+/// The memory that a line may take on average, in bytes; beyond that the oldest go early. A full line of 80 columns
+/// takes 83, one where every cell has another palette colour about 500.
+const LINE_BYTES: usize = 1024;
+/// The most that one history may take, in bytes: positions of colours must stay unambiguous.
+const MAX_BYTES: usize = 128 << 20;
+const _: () = assert!(2 * MAX_BYTES as u64 <= HISTORY_POSITIONS);
+
+/// Header: the text goes on in the next line.
+const WRAPPED: u8 = 1;
+/// Header: there are tokens.
+const RICH: u8 = 2;
+
+/// The default style follows.
+const TOKEN_DEFAULT: u8 = 1;
+/// Four bytes of a palette style follow ([`Look::to_palette_bytes`]).
+const TOKEN_PALETTE: u8 = 2;
+/// Two bytes of attributes, then four each of foreground and background ([`Ink::to_bytes`]).
+const TOKEN_COLOURS: u8 = 3;
+/// The next character is wide.
+const TOKEN_WIDE: u8 = 4;
+/// Two bytes: the number of a cluster.
+const TOKEN_CLUSTER: u8 = 5;
+/// The same, wide.
+const TOKEN_WIDE_CLUSTER: u8 = 6;
+/// Two bytes: how many times more the cell before is repeated.
+const TOKEN_REPEAT: u8 = 7;
+/// A repeat takes three bytes, hence shorter runs are written out.
+const REPEAT_WORTHWHILE: usize = 4;
+
+#[derive(Debug, Default)]
+struct Chunk {
+    /// The absolute number of its first line.
+    first: u64,
+    /// The position of its first byte among all bytes that ever were in history.
+    position: u64,
+    bytes: Vec<u8>,
+    /// Where each line begins.
+    starts: Vec<u32>,
+    /// Clusters that its lines use.
+    clusters: Vec<u16>,
+    /// The generation under which its last line came in.
+    generation: u64,
+}
+
+impl Chunk {
+    fn heap_bytes(&self) -> usize {
+        self.bytes.capacity() + self.starts.capacity() * 4 + self.clusters.capacity() * 2
+    }
+
+    fn line(&self, number: u64) -> Option<(u8, &[u8], u64)> {
+        let at = usize::try_from(number.checked_sub(self.first)?).ok()?;
+        let start = *self.starts.get(at)? as usize;
+        let end = self.starts.get(at + 1).map_or(self.bytes.len(), |end| *end as usize);
+        let (header, text) = self.bytes.get(start..end)?.split_first()?;
+        Some((*header, text, self.position + start as u64 + 1))
+    }
+}
+
+/// Lines that left the screen.
+#[derive(Debug)]
+pub(super) struct History {
+    chunks: VecDeque<Chunk>,
+    /// The oldest line that is kept.
+    first: u64,
+    /// The number of the next line.
+    next: u64,
+    /// How many lines are kept.
+    limit: u64,
+    /// The sum of the chunks' bytes.
+    bytes: usize,
+    byte_limit: usize,
+}
+
+impl History {
+    pub(super) fn new(lines: usize) -> Self {
+        let byte_limit = lines.saturating_mul(LINE_BYTES).min(MAX_BYTES);
+        Self { chunks: VecDeque::new(), first: 0, next: 0, limit: lines as u64, bytes: 0, byte_limit }
+    }
+
+    /// The oldest line.
+    pub(super) const fn first(&self) -> u64 {
+        self.first
+    }
+
+    /// The number of the next line.
+    pub(super) const fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// The bytes that it holds on the heap.
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.chunks.capacity() * size_of::<Chunk>() + self.chunks.iter().map(Chunk::heap_bytes).sum::<usize>()
+    }
+
+    /// Forgets every line; numbers go on.
+    pub(super) fn clear(&mut self) {
+        self.chunks = VecDeque::new();
+        self.bytes = 0;
+        self.first = self.next;
+    }
+
+    /// Takes a line. `cells` may end before the line does; the rest is blank.
+    #[inline]
+    pub(super) fn push(&mut self, cells: &[Cell], wrapped: bool, pairs: &Interner<InkPair>, generation: u64) {
+        if self.limit == 0 {
+            self.next += 1;
+            self.first = self.next;
+            return;
+        }
+        let open =
+            self.chunks.back().is_some_and(|c| c.bytes.len() < CHUNK_BYTES && c.starts.len() < CHUNK_LINES);
+        if !open {
+            self.begin_chunk();
+        }
+        let Some(chunk) = self.chunks.back_mut() else { return };
+        let start = chunk.bytes.len();
+        chunk.starts.push(u32::try_from(start).unwrap_or(u32::MAX));
+        chunk.generation = generation;
+        let header = if wrapped { WRAPPED } else { 0 };
+        // All other bits of a plain cell are 0.
+        if cells.iter().fold(0, |all, cell| all | cell.bits()) < 0x80 {
+            chunk.bytes.reserve(cells.len() + 1);
+            chunk.bytes.push(header);
+            #[expect(clippy::cast_possible_truncation, reason = "checked to be ASCII")]
+            chunk.bytes.extend(cells.iter().map(|cell| cell.bits() as u8));
+            let blanks = chunk.bytes[start + 1..].iter().rev().take_while(|b| **b == b' ').count();
+            chunk.bytes.truncate(chunk.bytes.len() - blanks);
+        } else {
+            chunk.bytes.push(header | RICH);
+            Packer { bytes: &mut chunk.bytes, clusters: &mut chunk.clusters, pairs }.pack(cells);
+        }
+        self.bytes += chunk.bytes.len() - start;
+        self.next += 1;
+        if self.next - self.first > self.limit {
+            self.first = self.next - self.limit;
+        }
+        self.trim();
+    }
+
+    #[cold]
+    fn begin_chunk(&mut self) {
+        let (mut position, mut capacity) = (0, 0);
+        if let Some(last) = self.chunks.back_mut() {
+            last.bytes.shrink_to_fit();
+            last.starts.shrink_to_fit();
+            last.clusters.shrink_to_fit();
+            position = last.position + last.bytes.len() as u64;
+            // The first chunk grows as it is needed: most consoles say little.
+            capacity = CHUNK_BYTES;
+        }
+        self.chunks.push_back(Chunk {
+            first: self.next,
+            position,
+            bytes: Vec::with_capacity(capacity),
+            ..Chunk::default()
+        });
+    }
+
+    fn trim(&mut self) {
+        while self.chunks.len() > 1 {
+            let over = self.bytes > self.byte_limit;
+            let Some(second) = self.chunks.get(1).map(|chunk| chunk.first) else { return };
+            if !over && second > self.first {
+                return;
+            }
+            self.first = self.first.max(second);
+            if let Some(chunk) = self.chunks.pop_front() {
+                self.bytes -= chunk.bytes.len();
+            }
+        }
+    }
+
+    fn chunk(&self, number: u64) -> Option<&Chunk> {
+        if number < self.first || number >= self.next {
+            return None;
+        }
+        let after = self.chunks.partition_point(|chunk| chunk.first <= number);
+        self.chunks.get(after.checked_sub(1)?)
+    }
+
+    /// A generation at or after which line `number` has not changed any more, if it is in history.
+    pub(super) fn settled(&self, number: u64) -> Option<u64> {
+        self.chunk(number).map(|chunk| chunk.generation)
+    }
+
+    /// Appends the cells of a line to `out`, as many as it has, and says whether its text goes on in the next line;
+    /// `None` when the line is not kept.
+    pub(super) fn unpack(&self, number: u64, out: &mut Vec<Cell>) -> Option<bool> {
+        let (header, text, position) = self.chunk(number)?.line(number)?;
+        if header & RICH == 0 {
+            out.extend(text.iter().map(|byte| Cell::ascii(*byte, Look::default())));
+        } else {
+            unpack(text, position, out);
+        }
+        Some(header & WRAPPED != 0)
+    }
+
+    /// The colours that stand at a position modulo 2^28.
+    pub(super) fn colours(&self, position: u32) -> Option<InkPair> {
+        let base = self.chunks.front()?.position;
+        let offset = (u64::from(position)).wrapping_sub(base) % HISTORY_POSITIONS;
+        let at = self.chunks.partition_point(|chunk| chunk.position - base <= offset).checked_sub(1)?;
+        let chunk = self.chunks.get(at)?;
+        let start = usize::try_from(base + offset - chunk.position).ok()?;
+        let (colours, _) = chunk.bytes.get(start..)?.split_first_chunk::<8>()?;
+        let [f0, f1, f2, f3, b0, b1, b2, b3] = *colours;
+        Some(InkPair {
+            foreground: Ink::from_bytes([f0, f1, f2, f3]),
+            background: Ink::from_bytes([b0, b1, b2, b3]),
+        })
+    }
+
+    /// Marks the clusters that its lines use.
+    pub(super) fn mark_clusters(&self, marks: &mut Marks) {
+        for number in self.chunks.iter().flat_map(|chunk| &chunk.clusters) {
+            marks.mark(u32::from(*number));
+        }
+    }
+}
+
+/// Writes the cells of one line.
+struct Packer<'a> {
+    bytes: &'a mut Vec<u8>,
+    clusters: &'a mut Vec<u16>,
+    pairs: &'a Interner<InkPair>,
+}
+
+impl Packer<'_> {
+    fn pack(&mut self, cells: &[Cell]) {
+        let kept = cells.len() - cells.iter().rev().take_while(|cell| **cell == Cell::BLANK).count();
+        let mut look = Look::default();
+        let mut rest = &cells[..kept];
+        while let Some((&cell, after)) = rest.split_first() {
+            rest = after;
+            if cell.width() == Width::Tail {
+                continue;
+            }
+            if cell.look() != look {
+                look = cell.look();
+                self.look(look);
+            }
+            self.glyph(cell);
+            if cell.width() == Width::Narrow {
+                let more = rest.iter().take_while(|next| **next == cell).count();
+                if more >= REPEAT_WORTHWHILE {
+                    self.bytes.push(TOKEN_REPEAT);
+                    self.bytes.extend(u16::try_from(more).unwrap_or(u16::MAX).to_le_bytes());
+                    rest = &rest[more..];
+                }
+            }
+        }
+    }
+
+    fn look(&mut self, look: Look) {
+        if look == Look::default() {
+            self.bytes.push(TOKEN_DEFAULT);
+            return;
+        }
+        let pair = match look.colours() {
+            LookColours::Inks(..) => {
+                self.bytes.push(TOKEN_PALETTE);
+                self.bytes.extend(look.to_palette_bytes());
+                return;
+            }
+            LookColours::Pair(number) => self.pairs.get(number).copied().unwrap_or_default(),
+            LookColours::History(_) => InkPair::default(),
+        };
+        self.bytes.push(TOKEN_COLOURS);
+        self.bytes.extend(look.attributes().0.to_le_bytes());
+        self.bytes.extend(pair.foreground.to_bytes());
+        self.bytes.extend(pair.background.to_bytes());
+    }
+
+    fn glyph(&mut self, cell: Cell) {
+        let wide = cell.width() == Width::Wide;
+        match cell.glyph() {
+            Glyph::Char(c) => {
+                if wide {
+                    self.bytes.push(TOKEN_WIDE);
+                }
+                self.bytes.extend(c.encode_utf8(&mut [0; 4]).as_bytes());
+            }
+            Glyph::Cluster(number) => {
+                self.bytes.push(if wide { TOKEN_WIDE_CLUSTER } else { TOKEN_CLUSTER });
+                self.bytes.extend(number.to_le_bytes());
+                if self.clusters.last() != Some(&number) {
+                    self.clusters.push(number);
+                }
+            }
+        }
+    }
+}
+
+/// Reads what [`Packer`] wrote; `position` is that of `text` in history.
+fn unpack(text: &[u8], position: u64, out: &mut Vec<Cell>) {
+    let mut look = Look::default();
+    let mut wide = false;
+    let mut at = 0;
+    let word = |at: usize| text.get(at..at + 2).map_or(0, |b| u16::from_le_bytes([b[0], b[1]]));
+    while let Some(&byte) = text.get(at) {
+        at += 1;
+        match byte {
+            TOKEN_DEFAULT => look = Look::default(),
+            TOKEN_PALETTE => {
+                if let Some((bytes, _)) = text.get(at..).and_then(<[u8]>::split_first_chunk::<4>) {
+                    look = Look::from_palette_bytes(*bytes);
+                }
+                at += 4;
+            }
+            TOKEN_COLOURS => {
+                look = Look::from_history(Attributes(word(at)), position + at as u64 + 2);
+                at += 10;
+            }
+            TOKEN_WIDE => wide = true,
+            TOKEN_CLUSTER | TOKEN_WIDE_CLUSTER => {
+                out.push(Cell::cluster(word(at), byte == TOKEN_WIDE_CLUSTER, look));
+                if byte == TOKEN_WIDE_CLUSTER {
+                    out.push(Cell::tail(look));
+                }
+                at += 2;
+            }
+            TOKEN_REPEAT => {
+                let cell = out.last().copied().unwrap_or_default();
+                out.extend(std::iter::repeat_n(cell, usize::from(word(at))));
+                at += 2;
+            }
+            _ => {
+                let (c, used) = match text.get(at - 1..).map(decode) {
+                    Some(Decoded::Char(c, used)) => (c, used),
+                    _ => (char::REPLACEMENT_CHARACTER, 1),
+                };
+                at += used - 1;
+                out.push(Cell::character(c, wide, look));
+                if std::mem::take(&mut wide) {
+                    out.push(Cell::tail(look));
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::terminal::intern::Interned;
+    use crate::terminal::tables::ClusterKey;
+
+    fn pairs() -> (Interner<InkPair>, Look) {
+        let mut pairs = Interner::new(16);
+        let pair = InkPair { foreground: Ink::rgb(0x0012_3456), background: Ink::indexed(9) };
+        let Interned::Number(number) = pairs.intern(pair) else { panic!("full") };
+        (pairs, Look::from_pair(Attributes(Attributes::BOLD), number))
+    }
+
+    fn ascii(text: &str) -> Vec<Cell> {
+        text.bytes().map(|b| Cell::ascii(b, Look::default())).collect()
+    }
+
+    #[test]
+    fn every_kind_of_cell_comes_back() {
+        let (pairs, colours) = pairs();
+        let red = Look::from_inks(Attributes(Attributes::UNDERLINE), Ink::indexed(1), Ink::DEFAULT).unwrap();
+        let mut cells = ascii("plain ");
+        cells.push(Cell::character('é', false, red));
+        cells.extend([Cell::character('漢', true, red), Cell::tail(red)]);
+        cells.extend([
+            Cell::cluster(7, true, colours),
+            Cell::tail(colours),
+            Cell::cluster(300, false, colours),
+        ]);
+        cells.extend([Cell::blank(red); 30]);
+        cells.extend(ascii("end"));
+        let mut history = History::new(10);
+        history.push(&cells, true, &pairs, 5);
+        let mut out = Vec::new();
+        assert_eq!(history.unpack(0, &mut out), Some(true));
+        assert_eq!(out.len(), cells.len());
+        for (have, wanted) in out.iter().zip(&cells) {
+            assert_eq!((have.glyph(), have.width()), (wanted.glyph(), wanted.width()));
+            assert_eq!(have.look().attributes(), wanted.look().attributes());
+            if let LookColours::History(position) = have.look().colours() {
+                let pair = InkPair { foreground: Ink::rgb(0x0012_3456), background: Ink::indexed(9) };
+                assert_eq!(history.colours(position), Some(pair));
+                assert_eq!(wanted.look(), colours);
+            } else {
+                assert_eq!(have.look(), wanted.look());
+            }
+        }
+        let mut used = Interner::<ClusterKey>::new(1000).marks();
+        history.mark_clusters(&mut used);
+        assert_eq!(history.chunks[0].clusters, [7, 300]);
+        assert_eq!(history.settled(0), Some(5));
+    }
+
+    #[test]
+    fn lines_are_numbered_for_ever_and_trimmed_exactly() {
+        let (pairs, _) = pairs();
+        let mut history = History::new(1000);
+        for number in 0..5000u64 {
+            history.push(&ascii(&format!("{number}   ")), false, &pairs, number);
+        }
+        assert_eq!((history.first(), history.next()), (4000, 5000));
+        let mut out = Vec::new();
+        assert_eq!(history.unpack(3999, &mut out), None);
+        assert_eq!(history.unpack(5000, &mut out), None);
+        for number in 4000..5000u64 {
+            out.clear();
+            assert_eq!(history.unpack(number, &mut out), Some(false));
+            assert_eq!(out, ascii(&number.to_string()));
+        }
+        assert!(history.heap_bytes() < 48 << 10, "{}", history.heap_bytes());
+        history.clear();
+        assert_eq!((history.first(), history.next(), history.bytes), (5000, 5000, 0));
+    }
+
+    #[test]
+    fn bytes_are_bounded_whatever_the_lines_hold() {
+        let mut pairs = Interner::new(4096);
+        let mut history = History::new(100);
+        let cells: Vec<_> = (0..1000u32)
+            .map(|n| {
+                let pair = InkPair { foreground: Ink::rgb(n), background: Ink::rgb(n * 7) };
+                let Interned::Number(number) = pairs.intern(pair) else { panic!("full") };
+                Cell::character(
+                    '\u{10ffff}',
+                    false,
+                    Look::from_pair(Attributes(u16::try_from(n).unwrap() & 0x3ff), number),
+                )
+            })
+            .collect();
+        let mut out = Vec::new();
+        for number in 0..500 {
+            history.push(&cells, false, &pairs, 1);
+            out.clear();
+            assert_eq!(history.unpack(number, &mut out), Some(false));
+            let LookColours::History(position) = out[999].look().colours() else { panic!("not in history") };
+            let pair = InkPair { foreground: Ink::rgb(999), background: Ink::rgb(999 * 7) };
+            assert_eq!(history.colours(position), Some(pair));
+        }
+        assert!(history.heap_bytes() <= 100 * LINE_BYTES + (64 << 10), "{}", history.heap_bytes());
+        assert_eq!(history.next() - history.first(), history.chunks.len() as u64);
+    }
+
+    #[test]
+    fn no_history_is_kept_when_none_is_wanted() {
+        let (pairs, _) = pairs();
+        let mut history = History::new(0);
+        history.push(&ascii("x"), false, &pairs, 1);
+        assert_eq!((history.first(), history.next(), history.heap_bytes()), (1, 1, 0));
+    }
+}
