@@ -133,13 +133,13 @@ async fn lie_about_a_length_ends_the_connection_and_not_the_client() {
 }
 
 #[tokio::test]
-async fn refused_watch_says_so_and_is_not_declared() {
+async fn refused_watch_says_so_and_is_not_taken_away_again() {
     let (mut server, store) = Server::start().await;
     let serve = async {
         let request = server.request().await.unwrap();
         assert_eq!(request.kind, Kind::Watch);
         server.answer(&request, Kind::Error, b"ENOSPC\0").await;
-        // No UNWATCH follows, and no new registration on the next connection.
+        // No UNWATCH follows.
         let request = server.request().await.unwrap();
         assert_eq!(request.kind, Kind::Read);
         server.answer(&request, Kind::Read, b"").await;
