@@ -1,6 +1,8 @@
 //! Recorded programs: `tests/data/terminal/NAME/input` must give the screen of `NAME/expect`, which other terminal
 //! emulators drew (`scripts/terminal-captures`).
 
+#![allow(clippy::unwrap_used, reason = "a test fails by it")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
