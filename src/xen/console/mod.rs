@@ -18,6 +18,7 @@ mod tty;
 mod upstream;
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::future::poll_fn;
 use std::path::Path;
 use std::task::{Context, Poll};
@@ -31,9 +32,10 @@ use published::Published;
 pub use ring::{IN_SIZE, OUT_SIZE, Page, Ring};
 use upstream::{Read, Upstream};
 
-/// The most guest output that one [`Console::next`] appends, in bytes. Sixteen full line discipline buffers: enough
-/// that the cost of a turn is shared, little enough that one flooding guest does not hold a thread.
-pub const CHUNK: usize = 64 * 1024;
+/// The most guest output that one [`Console::next`] appends, in bytes: one read of a pty (a Linux line discipline holds
+/// 4095), or a full ring. Not more at once, because in interpose mode a kill between the read and the history loses
+/// what was read, and because one flooding guest shall not hold a thread.
+pub const CHUNK: usize = 4096;
 
 /// The most bytes that wait for the guest to take them. A paste fits; a guest that does not read costs no more.
 pub const INPUT_LIMIT: usize = 64 * 1024;
@@ -61,7 +63,6 @@ pub enum ConsoleEvent {
 }
 
 /// Console 0 of one domain.
-#[derive(Debug)]
 pub struct Console {
     guest: Guest,
     /// Our own pty, except when attached.
@@ -137,7 +138,8 @@ impl Console {
     }
 
     /// Waits until something happened, moving bytes meanwhile: guest output to the reader of our pty, its typing and
-    /// what [`Self::send`] queued to the guest. Guest output is appended to `out`, at most [`CHUNK`] bytes.
+    /// what [`Self::send`] queued to the guest. Guest output is appended to `out`, at most [`CHUNK`] bytes; the reader
+    /// of our pty gets it with the next call, so that the history can have it first.
     ///
     /// Safe to cancel: nothing is lost when the future is dropped before it is ready. In own mode a call also says
     /// that the output of the one before has been dealt with (see [`Self::consumed`]).
@@ -237,6 +239,18 @@ impl Console {
     #[must_use]
     pub fn dropped_bytes(&self) -> u64 {
         self.published.as_ref().map_or(0, Published::dropped)
+    }
+}
+
+impl fmt::Debug for Console {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // What is typed is nobody's business.
+        formatter
+            .debug_struct("Console")
+            .field("guest", &self.guest)
+            .field("published", &self.published_tty())
+            .field("input_bytes", &self.input.len())
+            .finish_non_exhaustive()
     }
 }
 

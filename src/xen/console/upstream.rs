@@ -13,9 +13,6 @@ use super::tty::{make_raw, open, system, write_some};
 use super::{CHUNK, ConsoleError};
 use crate::xen::sys::reactor::Watch;
 
-/// How much one read asks for, in bytes: a Linux line discipline holds 4095, so more is never had at once.
-const READ: usize = 4096;
-
 /// A pty slave that guest output is read from and typed bytes are written to.
 #[derive(Debug)]
 pub(super) struct Upstream(Watch);
@@ -37,19 +34,9 @@ impl Upstream {
         Watch::new(slave).map(Self).map_err(|source| system("watch the terminal".to_owned(), source))
     }
 
-    /// Appends guest output, at most [`CHUNK`] bytes. Reads until the pty is empty: the next wake-up comes only for
-    /// bytes that arrive after that.
+    /// Appends guest output, at most [`CHUNK`] bytes.
     pub(super) fn poll_read(&mut self, context: &mut Context<'_>, out: &mut Vec<u8>) -> Poll<Read> {
-        let start = out.len();
-        while out.len() + READ <= start + CHUNK {
-            match self.0.poll_read(context, |slave| read_some(slave, out)) {
-                Poll::Ready(Ok(Read::Output)) => {}
-                Poll::Ready(Ok(Read::Gone) | Err(_)) if out.len() == start => return Poll::Ready(Read::Gone),
-                // The end is seen again by the next call.
-                _ => break,
-            }
-        }
-        if out.len() > start { Poll::Ready(Read::Output) } else { Poll::Pending }
+        self.0.poll_read(context, |slave| read_some(slave, out)).map(|read| read.unwrap_or(Read::Gone))
     }
 
     /// Writes what the guest takes of `input`. Pending while bytes are left.
@@ -71,7 +58,7 @@ impl Upstream {
 /// `WouldBlock` when there is nothing; others when the terminal is unusable.
 fn read_some(slave: BorrowedFd<'_>, out: &mut Vec<u8>) -> io::Result<Read> {
     let start = out.len();
-    out.resize(start + READ, 0);
+    out.resize(start + CHUNK, 0);
     let result = loop {
         match nix::unistd::read(slave, &mut out[start..]) {
             Err(Errno::EINTR) => {}
