@@ -30,7 +30,7 @@ use super::{DaemonError, Reload, SignalSeen, Signals, notify};
 use crate::config::Config;
 use crate::seat::DomainState;
 use crate::xen::console::PtyFactory;
-use crate::xen::domains::{Domain, DomainError, Lookout, hypervisor_present, newest_of_each};
+use crate::xen::domains::{Census, Domain, DomainError, Lookout, hypervisor_present, newest_of_each};
 use crate::xen::publish::Publisher;
 use crate::xen::store::{Link, Store, StoreError};
 use crate::xen::{Domid, Uuid};
@@ -155,7 +155,13 @@ impl Host {
 
     /// Makes everything that is served what xenstore says there is.
     pub(super) async fn reconcile(&mut self) {
-        match self.lookout.census().await {
+        let found = self.lookout.census().await;
+        self.make_so(found).await;
+    }
+
+    /// Serves who was found, and nobody else.
+    async fn make_so(&mut self, found: Result<Census, StoreError>) {
+        match found {
             Ok(found) => {
                 self.problems.retain(|domid, _| found.skipped.iter().any(|(skipped, _)| skipped == domid));
                 for (domid, error) in &found.skipped {
@@ -188,6 +194,11 @@ impl Host {
         }
         if pending.everything {
             self.reconcile().await;
+            return;
+        }
+        if pending.existence {
+            let found = self.lookout.glance(&pending.domids).await;
+            self.make_so(found).await;
             return;
         }
         for domid in pending.domids {

@@ -73,16 +73,16 @@ impl Lookout {
     /// Looks at everything. Fails only when the store cannot be read; a domain that cannot be understood fails by
     /// itself.
     pub async fn census(&mut self) -> Result<Census, StoreError> {
-        self.look(|_| true).await
+        self.survey(|_| true).await
     }
 
     /// Looks who exists, but reads only the domains in `changed` and those that are new; of the others it takes for
     /// granted that they are as they were found last.
     pub async fn glance(&mut self, changed: &BTreeSet<Domid>) -> Result<Census, StoreError> {
-        self.look(|domid| changed.contains(&domid)).await
+        self.survey(|domid| changed.contains(&domid)).await
     }
 
-    async fn look(&mut self, has_changed: impl Fn(Domid) -> bool) -> Result<Census, StoreError> {
+    async fn survey(&mut self, has_changed: impl Fn(Domid) -> bool) -> Result<Census, StoreError> {
         let names = self.store.list_optional(paths::DOMAINS).await?.unwrap_or_default();
         let mut rest =
             names.iter().filter_map(|name| name.parse().ok()).filter(|&domid| domid != Domid::ZERO);
@@ -134,15 +134,16 @@ impl Lookout {
         if domid == Domid::ZERO {
             return Ok(None);
         }
-        let Some((domain, introduced)) = look_at(&self.store, domid).await? else {
+        let Some((domain, introduced)) = look_at(&self.store, domid, None).await? else {
             self.known.remove(&domid);
             return Ok(None);
         };
-        let before = self.known.get(&domid).copied();
+        let before = self.known.get(&domid).map(|&(known, _)| known);
         // One that no census has seen is newer than any that one has.
         let now = judge(before, domain.uuid, introduced, self.hypervisor, self.taken + 1);
-        self.known.insert(domid, now);
-        Ok(now.appeared.map(|appeared| Domain { appeared, ..domain }))
+        let domain = Domain { appeared: now.appeared.unwrap_or(0), ..domain };
+        self.known.insert(domid, (now, domain.clone()));
+        Ok(now.appeared.map(|_| domain))
     }
 }
 
