@@ -1,6 +1,7 @@
 //! The census and what we publish, on the real xenstored.
 
 #![allow(clippy::unwrap_used, reason = "failing is how a test reports")]
+#![allow(clippy::print_stdout, reason = "a figure for whoever looks at the output")]
 
 #[path = "../common/mod.rs"]
 mod common;
