@@ -324,15 +324,17 @@ async fn another_reader_is_noticed_by_what_it_reads() {
     assert!(!console.another_reader());
     wait_until(|| !console.another_reader()).await;
     let mut xl = xl_console(console.published_tty().expect("a tty"));
-    assert_eq!(read_exactly(&mut xl, 8), b"prompt$ ");
+    let read = while_driving(&mut console, move || (read_exactly(&mut xl, 8), xl)).await;
+    assert_eq!(read.0, b"prompt$ ");
     wait_until(|| console.another_reader()).await;
     // A query comes right behind other output: the verdict from before holds.
     upstream.master.write_all(b"\x1b[6n").expect("write");
     output(&mut console, 4).await;
     assert!(console.another_reader());
-    drop(xl);
+    drop(read);
     upstream.master.write_all(b"nobody").expect("write");
     output(&mut console, 6).await;
+    while_driving(&mut console, || std::thread::sleep(Duration::from_millis(1))).await;
     wait_until(|| !console.another_reader()).await;
 }
 
@@ -411,6 +413,58 @@ async fn dead_tty_is_nobodys_and_numbers_that_come_again_do_not_confuse() {
     let result = Console::interpose(&target, &factory, 5);
     if factory.fallback().is_none() {
         assert!(matches!(result, Err(ConsoleError::OwnPty { .. })), "{result:?}");
+    }
+}
+
+/// Root can hang a terminal up (`vhangup`, as `getty` does), which closes it for everybody, us too.
+#[tokio::test(flavor = "multi_thread")]
+async fn own_pty_survives_being_hung_up() {
+    const HANG_UP: &str = "open my $tty, '+<', $ARGV[0] or die; ioctl($tty, 0x5437, 0) or exit 3";
+    let (_runtime, factory) = ptys();
+    let mut upstream = Xenconsoled::new();
+    let mut console = Console::interpose(&upstream.path, &factory, 3).expect("a console");
+    let tty = console.published_tty().expect("a tty").to_owned();
+    let run = std::process::Command::new("perl").args(["-e", HANG_UP]).arg(&tty).status();
+    if !run.is_ok_and(|status| status.success()) {
+        return; // Neither root nor perl here: then nobody hangs it up.
+    }
+    // What the guest prints now must not find the mode of a new terminal.
+    upstream.master.write_all(b"prompt\n").expect("write");
+    assert_eq!(output(&mut console, 7).await, b"prompt\n");
+    let mut xl = while_driving(&mut console, move || {
+        File::options().read(true).write(true).open(&tty).expect("the published tty")
+    })
+    .await;
+    let found = tcgetattr(&xl).expect("a terminal");
+    assert!(!found.local_flags.intersects(LocalFlags::ECHO | LocalFlags::ICANON));
+    xl.write_all(b"typed").expect("type");
+    let (typed, seen) =
+        while_driving(&mut console, move || (upstream.typed(5), read_exactly(&mut xl, 7))).await;
+    assert_eq!((typed, seen), (b"typed".to_vec(), b"prompt\n".to_vec()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn idle_console_is_not_woken() {
+    let (_runtime, factory) = ptys();
+    let upstream = Xenconsoled::new();
+    let mut console = Console::interpose(&upstream.path, &factory, 3).expect("a console");
+    // What an absent reader did not read waits, and that costs nothing either.
+    let mut master = upstream.master.try_clone().expect("a clone");
+    let guest = std::thread::spawn(move || master.write_all(&[b'x'; 100_000]).expect("write"));
+    output(&mut console, 100_000).await;
+    guest.join().expect("the guest");
+    let mut out = Vec::new();
+    for settled in [false, true] {
+        let mut polls = 0;
+        let mut next = std::pin::pin!(console.next(&mut out));
+        let counted = std::future::poll_fn(|context| {
+            polls += 1;
+            next.as_mut().poll(context)
+        });
+        let quiet = tokio::time::timeout(Duration::from_millis(100), counted).await;
+        assert!(quiet.is_err(), "{quiet:?}");
+        // Once to ask and once because the time is over.
+        assert!(!settled || polls <= 2, "{polls} polls");
     }
 }
 

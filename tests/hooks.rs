@@ -1,5 +1,7 @@
 //! The default configuration file says what the code does: every key that it shows exists, with the default it shows.
 
+#![allow(clippy::unwrap_used, reason = "failing is how a test reports")]
+
 use std::io::Write;
 
 use xenvnc::config::Config;

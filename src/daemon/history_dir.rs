@@ -79,8 +79,10 @@ mod tests {
         prune(dir.path(), |uuid| *uuid != guests[0]);
         let mut left = ports(dir.path());
         left.sort();
-        let wanted: Vec<_> =
-            std::iter::once(0).chain(36..100).map(|n| (guests[n], 5900 + u16::try_from(n).unwrap())).collect();
+        let wanted: Vec<_> = std::iter::once(0)
+            .chain(36..100)
+            .map(|n| (guests[n], 5900 + u16::try_from(n).unwrap()))
+            .collect();
         assert_eq!(left, wanted);
         assert!(dir.path().join("not-a-uuid").exists());
     }

@@ -11,6 +11,7 @@
 //! Beside the segments lie small values ([`HistoryFile::remember`]). Nothing here follows a symlink in the guest's
 //! directory, opens anything but regular files there, or lets anybody but the owner read.
 
+use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -80,7 +81,6 @@ pub enum HistoryError {
 }
 
 /// The console history of one guest. One process at a time may have it open.
-#[derive(Debug)]
 pub struct HistoryFile {
     directory: PathBuf,
     current: File,
@@ -90,6 +90,17 @@ pub struct HistoryFile {
     last_position: Option<RingPosition>,
     /// Reused for each record while output flows.
     record: Vec<u8>,
+}
+
+impl fmt::Debug for HistoryFile {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("HistoryFile")
+            .field("directory", &self.directory)
+            .field("length", &self.length)
+            .field("last_position", &self.last_position)
+            .finish_non_exhaustive()
+    }
 }
 
 impl HistoryFile {
@@ -168,6 +179,14 @@ impl HistoryFile {
     #[must_use]
     pub fn last_position(&self) -> Option<RingPosition> {
         self.last_position
+    }
+
+    /// A number that every successful append changes and nothing else does: tells
+    /// [`crate::xen::console::InFlight`] whether what was read before a kill has been recorded.
+    #[must_use]
+    pub fn mark(&self) -> u64 {
+        // A segment begins anew when the next record would not fit, so by its first record it is much shorter.
+        self.length
     }
 
     /// Keeps a small value beside the history, for instance `port`. Replaced atomically.

@@ -1,6 +1,12 @@
 //! A console's bytes as text.
 
+use memchr::memmem;
+
 use crate::terminal::{MAX_COLUMNS, Options, Terminal};
+
+/// What `clear` sends beside erasing the screen: erase the saved lines too (xterm, Linux). That is meant for people who
+/// look back at a terminal, and must not take lines from this text.
+const ERASE_SAVED_LINES: &[u8] = b"\x1b[3J";
 
 /// The lines that `bytes` printed, oldest first, without control sequences; what a program drew on the alternate
 /// screen is left out, and a line that was overwritten shows what it held last.
@@ -13,7 +19,12 @@ pub(super) fn plain_text(bytes: &[u8]) -> String {
     let history_lines = line_feeds + bytes.len() / 2 + 1;
     let mut terminal =
         Terminal::new(Options { columns: MAX_COLUMNS, rows: 1, history_lines, ..Options::default() });
-    terminal.feed(bytes);
+    let mut rest = bytes;
+    while let Some(at) = memmem::find(rest, ERASE_SAVED_LINES) {
+        terminal.feed(&rest[..at]);
+        rest = &rest[at + ERASE_SAVED_LINES.len()..];
+    }
+    terminal.feed(rest);
     let mut text = terminal.text(terminal.first_line()..terminal.live_line() + 1);
     // The row under the last line feed is empty, and so may be more of them.
     text.truncate(text.trim_end_matches('\n').len());
@@ -33,6 +44,11 @@ mod tests {
         assert_eq!(plain_text(bytes), "  OK one\ntwo\n    three\n");
         assert_eq!(plain_text(b""), "");
         assert_eq!(plain_text("grün \u{1F642}".as_bytes()), "grün \u{1F642}\n");
+    }
+
+    #[test]
+    fn clearing_takes_nothing_back() {
+        assert_eq!(plain_text(b"one\r\n$ clear\r\n\x1b[H\x1b[J\x1b[3J$ two\r\n"), "one\n$ clear\n$ two\n");
     }
 
     #[test]

@@ -289,7 +289,7 @@ impl Seat {
                 continue;
             };
             if let Some(viewer) = self.viewers.get_mut(at) {
-                viewer.rename(&name);
+                viewer.connection.rename(&name);
             }
         }
     }

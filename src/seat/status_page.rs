@@ -137,3 +137,72 @@ fn plain(text: &str) -> String {
     }
     plain
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seat::vt::VtNumber;
+    use crate::terminal::{Options, Terminal};
+
+    fn shown(options: &SeatOptions, state: &DomainState, viewers: &[ViewerInfo]) -> String {
+        let vt = VtInfo {
+            number: VtNumber::CONSOLE,
+            kind: VtKind::Console,
+            columns: 80,
+            rows: 25,
+            title: "vim".to_owned(),
+            viewers: viewers.len(),
+        };
+        let facts = Facts { options, state, vts: &[vt], viewers, columns: 80, rows: 25 };
+        let mut terminal = Terminal::new(Options::default());
+        terminal.feed(page(&facts).as_bytes());
+        assert_eq!(terminal.live_line(), 0, "it scrolled");
+        assert!(terminal.cursor().is_none());
+        terminal.text(0..25)
+    }
+
+    fn viewer(peer: &str) -> ViewerInfo {
+        ViewerInfo {
+            id: super::super::options::ViewerId(1),
+            peer: peer.to_owned(),
+            vt: VtNumber::STATUS,
+            pinned: true,
+            since: std::time::Instant::now(),
+            ready: true,
+            scrolled: false,
+        }
+    }
+
+    #[test]
+    fn it_tells_of_the_guest_the_vts_the_viewers_and_the_chords() {
+        let options = SeatOptions {
+            name: "web1".to_owned(),
+            uuid: "c2b1".to_owned(),
+            domid: Some(7),
+            chords: Chord::defaults().into_iter().chain("f1: ctrl-alt-x -> f7".parse()).collect(),
+            ..SeatOptions::default()
+        };
+        let text = shown(&options, &DomainState::Paused, &[viewer("192.0.2.1:5000")]);
+        for wanted in [
+            "web1  domain 7  c2b1  paused",
+            "F1   console    80x25  vim",
+            "Ctrl-Alt-F1..F12",
+            "F1: Ctrl-Alt-x -> F7",
+            "1 viewer\n  F12  192.0.2.1:5000  stays",
+        ] {
+            assert!(text.contains(wanted), "{wanted:?} is not in {text}");
+        }
+    }
+
+    #[test]
+    fn names_cannot_act_on_the_terminal_and_many_viewers_do_not_scroll_it() {
+        let name = format!("\x1b[2Jevil\r\n{}", "x".repeat(10_000));
+        let options = SeatOptions { name, ..SeatOptions::default() };
+        let viewers: Vec<_> = (0..100).map(|n| viewer(&format!("peer {n}"))).collect();
+        let text = shown(&options, &DomainState::NoConsole("\u{9b}5n".to_owned()), &viewers);
+        assert!(
+            text.contains("[2Jevil") && text.contains("no console: ") && text.contains(" more"),
+            "{text}"
+        );
+    }
+}

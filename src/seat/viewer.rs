@@ -41,8 +41,6 @@ pub(super) struct Viewer {
     bell: bool,
     /// An update is begun and its rest follows when the output is empty, without new credit.
     begun: bool,
-    /// It has not been told the desktop's name yet.
-    renamed: bool,
 }
 
 impl Viewer {
@@ -72,7 +70,6 @@ impl Viewer {
             bells: Credit::new(Pace::BELLS),
             bell: false,
             begun: false,
-            renamed: false,
         }
     }
 
@@ -95,13 +92,7 @@ impl Viewer {
         self.seen = TextSeen::default();
         self.frame_at = None;
         self.connection.resize(size);
-        self.rename(name);
-    }
-
-    /// The desktop has this name now.
-    pub(super) fn rename(&mut self, name: &str) {
         self.connection.rename(name);
-        self.renamed = true;
     }
 
     /// Rings the bell when the viewer can take it. However often the guest rings, one bell waits at most.
@@ -128,7 +119,8 @@ impl Viewer {
         let view = TextView { terminal, view: self.view, font, show_cursor: true };
         let damage = view.damage(&self.seen);
         if let Some(at) = credit_at {
-            let lacks = !damage.is_empty() || !self.connection.requested().is_empty() || self.renamed;
+            let lacks =
+                !damage.is_empty() || !self.connection.requested().is_empty() || self.connection.has_news();
             self.frame_at = lacks.then_some(at);
             return;
         }
@@ -142,7 +134,6 @@ impl Viewer {
             self.frames.take(now);
         }
         self.begun = outcome == UpdateOutcome::Partial;
-        self.renamed &= self.begun;
         self.seen = view.seen();
     }
 }

@@ -104,6 +104,7 @@ impl Emulator {
             2 => 0..self.rows,
             3 if !selective => {
                 self.history.clear();
+                self.tables.clusters.retry();
                 self.damage.everything();
                 return;
             }

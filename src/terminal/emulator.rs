@@ -369,6 +369,7 @@ impl Emulator {
         self.last = None;
         self.learned_keys = FunctionKeys::Auto;
         self.tables.pairs.clear();
+        self.tables.clusters.retry();
         self.damage.everything();
     }
 

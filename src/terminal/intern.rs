@@ -121,6 +121,11 @@ impl<K: Key> Interner<K> {
         self.rebuild(|number| marks.has(number));
     }
 
+    /// A collection is worth trying again: much has just become unused.
+    pub(super) const fn retry(&mut self) {
+        self.refusals = 0;
+    }
+
     /// Forgets everything and gives the memory back.
     pub(super) fn clear(&mut self) {
         *self = Self::new(self.capacity);

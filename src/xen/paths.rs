@@ -61,3 +61,35 @@ pub fn record(domid: Domid) -> String {
 pub fn record_node(domid: Domid, node: &str) -> String {
     format!("{RECORDS}/{domid}/{node}")
 }
+
+/// The domain to which a path in its home, in `/libxl` or among our records belongs: from a watch event, for instance.
+#[must_use]
+pub fn domain_of(path: &str) -> Option<Domid> {
+    let rest = [DOMAINS, "/libxl", RECORDS].iter().find_map(|directory| path.strip_prefix(directory))?;
+    rest.strip_prefix('/')?.split('/').next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_tell_their_domain() {
+        let domid = Domid::new(7).ok();
+        for path in ["/local/domain/7", "/local/domain/7/console/tty", "/libxl/7/type", "/tool/xenvnc/7/port"]
+        {
+            assert_eq!(domain_of(path), domid, "{path}");
+        }
+        for path in [
+            "/",
+            "/local/domain",
+            "/local/domain/",
+            "/local/domains/7",
+            "/vm/7",
+            "/libxl/x",
+            "@releaseDomain",
+        ] {
+            assert_eq!(domain_of(path), None, "{path}");
+        }
+    }
+}

@@ -1,12 +1,17 @@
 //! The census and what we publish, on the real xenstored.
 
-#![allow(clippy::unwrap_used, reason = "failing is how a test reports")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test reports by failing, a measurement by printing"
+)]
 
 #[path = "../common/mod.rs"]
 mod common;
 mod publish;
 mod tty;
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use common::xenstored::{Toolstack, Xenstored, domid, uuid};
@@ -14,6 +19,7 @@ use xenvnc::xen::domains::{
     Census, ConsoleKind, DomainError, Kind, Lookout, NameProblem, Problem, census, newest_of_each,
     read_domain,
 };
+use xenvnc::xen::paths;
 
 fn domids(census: &Census) -> Vec<u16> {
     census.domains.iter().map(|domain| domain.domid.get()).collect()
@@ -214,21 +220,76 @@ async fn domains_that_come_and_go_during_a_census_do_no_harm() {
 }
 
 #[tokio::test]
-async fn census_of_1500_domains_finds_them_all() {
+async fn glance_reads_what_changed_and_sees_who_came_and_went() {
     let xenstored = Xenstored::start();
     let toolstack = xenstored.toolstack().await;
-    let mut made = 0;
-    for wanted in [200, 1500] {
-        for number in made + 1..=wanted {
-            toolstack.make_domain(number, &uuid(number).to_string(), &format!("guest-{number}")).await;
-        }
-        made = wanted;
-        let store = xenstored.store().await;
+    for number in 1..=4 {
+        toolstack.make_domain(number, &uuid(number).to_string(), "guest").await;
+    }
+    let mut lookout = Lookout::new(toolstack.store.clone(), true);
+    assert_eq!(domids(&lookout.census().await.unwrap()), [1, 2, 3, 4]);
+    for number in 1..=2 {
+        toolstack.rename(number, "renamed").await;
+    }
+    let path = "/local/domain/2/name";
+    let found = lookout.glance(&paths::domain_of(path).into_iter().collect()).await.unwrap();
+    let names: Vec<_> = found.domains.iter().map(|domain| domain.name.as_str()).collect();
+    assert_eq!(names, ["guest", "renamed", "guest", "guest"]);
+    // One goes, one is new, one number passes to another guest: none of them needs to be named.
+    toolstack.release(1).await;
+    toolstack.destroy_domain(3).await;
+    toolstack.make_domain(3, &uuid(30).to_string(), "another").await;
+    toolstack.make_domain(9, &uuid(9).to_string(), "new").await;
+    let found = lookout.glance(&BTreeSet::new()).await.unwrap();
+    let uuids: Vec<_> = found.domains.iter().map(|domain| domain.uuid).collect();
+    assert_eq!(uuids, [uuid(2), uuid(30), uuid(4), uuid(9)]);
+    toolstack.remove_home(4).await;
+    assert_eq!(domids(&lookout.glance(&BTreeSet::new()).await.unwrap()), [2, 3, 9]);
+    // It comes back when it is introduced again.
+    toolstack.introduce(1).await;
+    assert_eq!(domids(&lookout.glance(&BTreeSet::new()).await.unwrap()), [1, 2, 3, 9]);
+}
+
+#[tokio::test]
+async fn census_of_200_domains_finds_them_all() {
+    many_domains(200).await;
+}
+
+#[tokio::test]
+async fn census_of_1500_domains_finds_them_all() {
+    many_domains(1500).await;
+}
+
+async fn many_domains(wanted: u16) {
+    let xenstored = Xenstored::start();
+    let Toolstack { store } = &xenstored.toolstack().await;
+    let write = async |number: u16, node: &str, value: &str| {
+        store.write(&format!("/local/domain/{number}/{node}"), value.as_bytes()).await.unwrap();
+    };
+    for number in 1..=wanted {
+        let vm = format!("/vm/{}", uuid(number));
+        tokio::join!(
+            write(number, "vm", &vm),
+            write(number, "name", "guest"),
+            write(number, "console/tty", "/dev/pts/1"),
+            write(number, "console/port", "2"),
+            write(number, "console/ring-ref", "1470466"),
+        );
+    }
+    for number in 1..=wanted {
+        store.introduce(domid(number), 1, 1).await.unwrap();
+    }
+    let mut lookout = Lookout::new(xenstored.store().await, true);
+    for what in ["census", "glance"] {
         let start = Instant::now();
-        let found = census(&store, true).await.unwrap();
-        println!("census of {wanted} domains: {:?}", start.elapsed());
+        let found = match what {
+            "census" => lookout.census().await.unwrap(),
+            _ => lookout.glance(&BTreeSet::new()).await.unwrap(),
+        };
+        println!("{what} of {wanted} domains: {:?}", start.elapsed());
         assert_eq!(domids(&found), (1..=wanted).collect::<Vec<_>>());
         assert!(found.skipped.is_empty());
         assert!(found.domains.iter().all(|domain| domain.uuid == uuid(domain.domid.get())));
+        assert!(found.domains.iter().all(|domain| domain.console.port == Some(2)));
     }
 }

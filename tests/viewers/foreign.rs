@@ -148,8 +148,7 @@ impl TigerVnc {
 
     /// Types text into the viewer's window, as a person at its keyboard would.
     pub(crate) fn type_text(&self, text: &str) {
-        // Without a window manager the keys go to the window under the pointer.
-        self.xdotool(&["mousemove", "300", "200", "type", "--delay", "15", text]);
+        self.xdotool(&["type", "--delay", "15", text]);
     }
 
     /// Presses and releases one key by its X name, such as `Return`.
@@ -158,8 +157,11 @@ impl TigerVnc {
     }
 
     fn xdotool(&self, arguments: &[&str]) {
+        // There is no window manager that would give the only window the keyboard.
+        let focus = ["search", "--sync", "--onlyvisible", "--name", "TigerVNC", "windowfocus", "--sync"];
         let status = Command::new(installed(Path::new("xdotool")))
             .env("DISPLAY", &self.display)
+            .args(focus)
             .args(arguments)
             .status()
             .expect("xdotool");

@@ -104,7 +104,8 @@ fn tigervnc_types_and_sees_the_answer_in_every_encoding() {
         viewer.type_text("clear; echo again-$((6*7))");
         viewer.key("Return");
         viewer.await_text("again-42");
-        assert!(host.history("tiny").contains(&format!("{encoding}-42")));
+        let history = host.history("tiny");
+        assert!(history.contains(&format!("{encoding}-42")), "{history}");
     }
 }
 

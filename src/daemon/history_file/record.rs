@@ -19,8 +19,8 @@ use zlib_rs::crc32::crc32;
 use super::{HistoryError, SAFE_OPEN, file_length, open_error};
 use crate::xen::console::RingPosition;
 
-/// The most bytes of output in one record; more is split. As much as a console hands over at once.
-pub const MAX_RECORD_BYTES: usize = crate::xen::console::CHUNK;
+/// The most bytes of output in one record; more is split. Consoles hand over far less at once.
+pub const MAX_RECORD_BYTES: usize = 64 * 1024;
 
 /// Start of a record with a ring position.
 const WITH_POSITION: [u8; 4] = *b"XVp1";

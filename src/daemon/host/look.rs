@@ -12,6 +12,8 @@ use crate::xen::Domid;
 pub(in crate::daemon) struct Pending {
     /// Everything: which domains there are, and each of them.
     pub(in crate::daemon) everything: bool,
+    /// Which domains there are.
+    pub(in crate::daemon) existence: bool,
     /// These domains.
     pub(in crate::daemon) domids: BTreeSet<Domid>,
     /// Of these domains, the console must be opened anew.
@@ -34,6 +36,11 @@ impl Look {
         self.ask(|pending| {
             pending.domids.insert(domid);
         });
+    }
+
+    /// Look which domains there are.
+    pub(in crate::daemon) fn existence(&self) {
+        self.ask(|pending| pending.existence = true);
     }
 
     /// Look at everything.

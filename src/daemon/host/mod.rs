@@ -30,7 +30,7 @@ use super::{DaemonError, Reload, SignalSeen, Signals, notify};
 use crate::config::Config;
 use crate::seat::DomainState;
 use crate::xen::console::PtyFactory;
-use crate::xen::domains::{Domain, DomainError, Lookout, hypervisor_present, newest_of_each};
+use crate::xen::domains::{Census, Domain, DomainError, Lookout, hypervisor_present, newest_of_each};
 use crate::xen::publish::Publisher;
 use crate::xen::store::{Link, Store, StoreError};
 use crate::xen::{Domid, Uuid};
@@ -105,8 +105,9 @@ impl Host {
         Ok(host)
     }
 
-    /// Says in the log what is served.
+    /// Says in the log what is served, after the first look.
     pub(super) fn announce(&self) {
+        self.forget_absent_guests();
         tracing::info!(
             domains = self.guests.len(),
             control = %self.config.control_socket.display(),
@@ -155,7 +156,13 @@ impl Host {
 
     /// Makes everything that is served what xenstore says there is.
     pub(super) async fn reconcile(&mut self) {
-        match self.lookout.census().await {
+        let found = self.lookout.census().await;
+        self.make_so(found).await;
+    }
+
+    /// Serves who was found, and nobody else.
+    async fn make_so(&mut self, found: Result<Census, StoreError>) {
+        match found {
             Ok(found) => {
                 self.problems.retain(|domid, _| found.skipped.iter().any(|(skipped, _)| skipped == domid));
                 for (domid, error) in &found.skipped {
@@ -188,6 +195,11 @@ impl Host {
         }
         if pending.everything {
             self.reconcile().await;
+            return;
+        }
+        if pending.existence {
+            let found = self.lookout.glance(&pending.domids).await;
+            self.make_so(found).await;
             return;
         }
         for domid in pending.domids {
@@ -263,6 +275,14 @@ impl Host {
             guest.close_console(DomainState::Stopped).await;
             guest.seat.stop().await;
             self.ports.release(uuid);
+            self.forget_absent_guests();
+        }
+    }
+
+    /// Keeps the history of a bounded number of guests that are not there.
+    fn forget_absent_guests(&self) {
+        if let Some(dir) = &self.config.history_dir {
+            history_dir::prune(dir, |uuid| !self.guests.contains_key(uuid));
         }
     }
 

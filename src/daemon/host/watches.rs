@@ -25,7 +25,10 @@ impl Watches {
         for path in [paths::INTRODUCED, paths::RELEASED] {
             let watch = store.watch(path).await?;
             let look = look.clone();
-            tasks.push(tokio::spawn(forward(watch, move |_| look.everything())));
+            tasks.push(tokio::spawn(forward(watch, move |event| match event {
+                WatchEvent::Resync => look.everything(),
+                WatchEvent::Changed(_) => look.existence(),
+            })));
         }
         if nodes_too {
             let watch = store.watch(paths::DOMAINS).await?;
@@ -36,7 +39,7 @@ impl Watches {
                     if let Some(domid) = born_or_gone(&path) {
                         look.at(domid);
                     } else if path == paths::DOMAINS {
-                        look.everything();
+                        look.existence();
                     }
                 }
             })));

@@ -1,6 +1,6 @@
 //! The messages of RFB, one set for both directions: what a server decodes, a client encodes, and the other way.
 //!
-//! A decoder takes a [`Reader`](super::wire::Reader) and either consumes one whole message or nothing that counts:
+//! A decoder takes a [`Reader`] and either consumes one whole message or nothing that counts:
 //! on [`Stop::NeedMore`](super::wire::Stop) the caller tries again from the message's first byte. Every variable
 //! part has its length in front, so that trying again costs a few comparisons.
 

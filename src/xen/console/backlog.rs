@@ -1,6 +1,7 @@
 //! Guest output that the other reader of our pty has not taken yet: bounded, newest kept.
 
 use std::collections::VecDeque;
+use std::fmt;
 
 /// The most bytes that wait, the same as xenconsoled's `limit` for one console.
 pub const BACKLOG_LIMIT: usize = 1024 * 1024;
@@ -14,10 +15,16 @@ const LINE_SEARCH: usize = 4096;
 
 /// Bytes that wait for a reader. What the pty itself holds is older than everything here; so a drop from the front
 /// leaves a slow reader the oldest and the newest, without the middle.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Backlog {
     bytes: VecDeque<u8>,
     dropped: u64,
+}
+
+impl fmt::Debug for Backlog {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Backlog").field("bytes", &self.bytes.len()).finish_non_exhaustive()
+    }
 }
 
 impl Backlog {

@@ -10,6 +10,7 @@
 mod backlog;
 mod devpts;
 mod error;
+mod in_flight;
 mod own;
 mod pty;
 mod published;
@@ -18,6 +19,7 @@ mod tty;
 mod upstream;
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::future::poll_fn;
 use std::path::Path;
 use std::task::{Context, Poll};
@@ -25,15 +27,17 @@ use std::task::{Context, Poll};
 pub use backlog::BACKLOG_LIMIT;
 pub use devpts::{Fallback, PtyFactory};
 pub use error::ConsoleError;
+pub use in_flight::InFlight;
 use own::RingOwner;
 pub use own::{EventChannel, RingParts};
 use published::Published;
 pub use ring::{IN_SIZE, OUT_SIZE, Page, Ring};
 use upstream::{Read, Upstream};
 
-/// The most guest output that one [`Console::next`] appends, in bytes. Sixteen full line discipline buffers: enough
-/// that the cost of a turn is shared, little enough that one flooding guest does not hold a thread.
-pub const CHUNK: usize = 64 * 1024;
+/// The most guest output that one [`Console::next`] appends, in bytes: one read of a pty (a Linux line discipline holds
+/// 4095), or a full ring. Not more at once, because in interpose mode a kill between the read and the history loses
+/// what was read, and because one flooding guest shall not hold a thread.
+pub const CHUNK: usize = 4096;
 
 /// The most bytes that wait for the guest to take them. A paste fits; a guest that does not read costs no more.
 pub const INPUT_LIMIT: usize = 64 * 1024;
@@ -61,13 +65,14 @@ pub enum ConsoleEvent {
 }
 
 /// Console 0 of one domain.
-#[derive(Debug)]
 pub struct Console {
     guest: Guest,
     /// Our own pty, except when attached.
     published: Option<Published>,
     /// Typed bytes that the guest has not taken yet.
     input: VecDeque<u8>,
+    /// Where reads of a pty go first, so that a kill does not lose them.
+    in_flight: Option<InFlight>,
 }
 
 /// Where guest output comes from.
@@ -127,7 +132,7 @@ impl Console {
     }
 
     fn of(guest: Guest, published: Option<Published>) -> Self {
-        Self { guest, published, input: VecDeque::new() }
+        Self { guest, published, input: VecDeque::new(), in_flight: None }
     }
 
     /// What belongs in `console/tty`: the path of a symlink to our pty. None when attached.
@@ -137,7 +142,8 @@ impl Console {
     }
 
     /// Waits until something happened, moving bytes meanwhile: guest output to the reader of our pty, its typing and
-    /// what [`Self::send`] queued to the guest. Guest output is appended to `out`, at most [`CHUNK`] bytes.
+    /// what [`Self::send`] queued to the guest. Guest output is appended to `out`, at most [`CHUNK`] bytes; the reader
+    /// of our pty gets it with the next call, so that the history can have it first.
     ///
     /// Safe to cancel: nothing is lost when the future is dropped before it is ready. In own mode a call also says
     /// that the output of the one before has been dealt with (see [`Self::consumed`]).
@@ -183,7 +189,7 @@ impl Console {
         match &mut self.guest {
             Guest::Pty(upstream) => {
                 let _ = upstream.poll_write(context, &mut self.input);
-                upstream.poll_read(context, out).map(|read| match read {
+                upstream.poll_read(context, &mut self.in_flight, out).map(|read| match read {
                     Read::Output => ConsoleEvent::Output(None),
                     Read::Gone => ConsoleEvent::UpstreamGone,
                 })
@@ -209,6 +215,22 @@ impl Console {
         if let Guest::Ring(owner) = &mut self.guest {
             owner.consumed();
         }
+    }
+
+    /// The history has the bytes of the last output and now this mark. Own mode: as [`Self::consumed`]. Else, what
+    /// [`Self::keep_in_flight`] keeps is done with.
+    pub fn recorded(&mut self, mark: u64) {
+        self.consumed();
+        if let Some(page) = &mut self.in_flight {
+            page.recorded(mark);
+        }
+    }
+
+    /// Attach and interpose: has every read go through this page, whose leftovers the history has by now, so that a
+    /// kill between a read and the history loses nothing. Call [`Self::recorded`] after each output. Own mode needs no
+    /// such page: there the ring keeps what was not consumed.
+    pub fn keep_in_flight(&mut self, page: InFlight) {
+        self.in_flight = Some(page);
     }
 
     /// Reads another pty from now on; our own, and who reads it, stays. For when xenconsoled was restarted.
@@ -237,6 +259,18 @@ impl Console {
     #[must_use]
     pub fn dropped_bytes(&self) -> u64 {
         self.published.as_ref().map_or(0, Published::dropped)
+    }
+}
+
+impl fmt::Debug for Console {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // What is typed is nobody's business.
+        formatter
+            .debug_struct("Console")
+            .field("guest", &self.guest)
+            .field("published", &self.published_tty())
+            .field("input_bytes", &self.input.len())
+            .finish_non_exhaustive()
     }
 }
 

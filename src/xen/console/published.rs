@@ -21,6 +21,9 @@ const READ: usize = 4096;
 /// tells whether there is one.
 const SETTLE: Duration = Duration::from_millis(20);
 
+/// How long a reader may take nothing while bytes wait for it before it counts as gone.
+const STALL: Duration = Duration::from_millis(200);
+
 /// How many times in the life of a console its slave is opened again after somebody hung it up. Only root can do that.
 const MAX_REOPENS: u32 = 100;
 
@@ -32,8 +35,10 @@ pub(super) struct Published {
     master: Watch,
     backlog: Backlog,
     reopens: u32,
-    /// When a byte was last written; none yet at first.
-    written: Option<Instant>,
+    /// When guest output was last offered; never yet at first.
+    offered: Option<Instant>,
+    /// When the pty last took some.
+    taken: Instant,
     /// Whether everything written before the last burst had been read by somebody.
     was_read: bool,
 }
@@ -43,7 +48,15 @@ impl Published {
     pub(super) fn open(factory: &PtyFactory, domid: u16) -> Result<Self, ConsoleError> {
         let (master, pty) = OwnPty::open(factory, domid)?;
         let master = Watch::new(master).map_err(|source| system("watch our pty".to_owned(), source))?;
-        Ok(Self { master, pty, backlog: Backlog::default(), reopens: 0, written: None, was_read: false })
+        Ok(Self {
+            master,
+            pty,
+            backlog: Backlog::default(),
+            reopens: 0,
+            offered: None,
+            taken: Instant::now(),
+            was_read: false,
+        })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -59,32 +72,28 @@ impl Published {
         self.backlog.dropped()
     }
 
-    /// Gives guest output to the reader: as much as the pty takes now, the rest waits. Never blocks.
+    /// Has guest output wait for the reader. It goes into the pty with the next [`Self::poll_flush`].
     pub(super) fn offer(&mut self, bytes: &[u8]) {
-        self.note_reader();
-        let mut rest = bytes;
-        // An unread pty stays full: while something waits no system call is made for what comes behind it.
-        if self.backlog.is_empty() {
-            while !rest.is_empty() {
-                match write_some(self.master.as_fd(), rest) {
-                    Ok(count) => {
-                        rest = &rest[count..];
-                        self.written = Some(Instant::now());
-                    }
-                    Err(_) => break,
-                }
-            }
+        let now = Instant::now();
+        // During a burst it cannot be told whether anybody reads; so the verdict from before it is kept.
+        if self.offered.is_none_or(|last| now - last >= SETTLE) {
+            self.was_read = self.is_read();
+            self.tend_slave();
         }
-        self.backlog.push(rest);
+        if self.backlog.is_empty() {
+            self.taken = now;
+        }
+        self.offered = Some(now);
+        self.backlog.push(bytes);
     }
 
-    /// Moves what waits into the pty. Pending while something is left.
+    /// Moves what waits into the pty. An unread pty stays full: then no system call is made. Pending while something is left.
     pub(super) fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<()> {
         while !self.backlog.is_empty() {
             match self.master.poll_write(context, |master| write_some(master, self.backlog.front())) {
                 Poll::Ready(Ok(count)) => {
                     self.backlog.consume(count);
-                    self.written = Some(Instant::now());
+                    self.taken = Instant::now();
                 }
                 _ => return Poll::Pending,
             }
@@ -101,15 +110,13 @@ impl Published {
             match self.master.poll_read(context, |master| read_some(master, &mut buffer[..room])) {
                 Poll::Ready(Ok(count)) => {
                     input.extend(&buffer[..count]);
-                    // A program that left echo on would have the guest's output come back as its input.
-                    let _ = make_raw(self.pty.slave());
+                    self.tend_slave();
                 }
-                // The slave was hung up, so that it is closed for us too.
+                // No slave is open, not even ours.
                 Poll::Ready(Err(_)) => {
-                    if self.reopens >= MAX_REOPENS || self.pty.reopen_slave(self.master.as_fd()).is_err() {
+                    if !self.reopen_slave() {
                         return Poll::Pending;
                     }
-                    self.reopens += 1;
                 }
                 Poll::Pending => return Poll::Pending,
             }
@@ -117,19 +124,27 @@ impl Published {
         Poll::Ready(())
     }
 
-    /// Whether somebody reads what we write, as far as can be told: an unread pty fills, a read one empties.
-    pub(super) fn is_read(&self) -> bool {
-        match self.written {
-            None => false,
-            Some(last) if last.elapsed() < SETTLE => self.was_read,
-            Some(_) => self.backlog.is_empty() && self.is_drained(),
+    /// Keeps the slave raw: with the echo that another program left on, or that a hang-up (`vhangup`) brought back, the
+    /// guest's output would become its input. A hang-up closes the slave for us too and says nothing of it.
+    fn tend_slave(&mut self) {
+        if make_raw(self.pty.slave()).is_err() {
+            self.reopen_slave();
         }
     }
 
-    /// Keeps the verdict from before a burst, because during one it cannot be told.
-    fn note_reader(&mut self) {
-        if self.written.is_some_and(|last| last.elapsed() >= SETTLE) {
-            self.was_read = self.is_read();
+    fn reopen_slave(&mut self) -> bool {
+        self.reopens = self.reopens.saturating_add(1);
+        self.reopens <= MAX_REOPENS && self.pty.reopen_slave(self.master.as_fd()).is_ok()
+    }
+
+    /// Whether somebody reads what we write, as far as can be told: an unread pty fills, a read one empties.
+    pub(super) fn is_read(&self) -> bool {
+        let stalled = !self.backlog.is_empty() && self.taken.elapsed() >= STALL;
+        match self.offered {
+            None => false,
+            Some(_) if stalled => false,
+            Some(last) if last.elapsed() < SETTLE => self.was_read,
+            Some(_) => self.backlog.is_empty() && self.is_drained(),
         }
     }
 

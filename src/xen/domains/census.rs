@@ -1,14 +1,15 @@
 //! Who exists now.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
 use super::{Domain, DomainError, read_domain};
 use crate::xen::store::{Store, StoreError};
 use crate::xen::{Domid, Uuid, paths};
 
-/// How many domains are read at the same time. One fills a round trip with ten requests; a few keep xenstored busy.
-const READ_AT_ONCE: usize = 8;
+/// How many domains are looked at at the same time: one fills a round trip with two to ten requests, and a few keep
+/// xenstored busy.
+const LOOK_AT_ONCE: usize = 16;
 
 /// Who existed when we looked.
 #[derive(Debug, Default)]
@@ -24,16 +25,20 @@ pub struct Census {
 /// A domain exists when it has `vm` and `name` and is not domain 0, and
 /// * with a hypervisor, xenstored knows it as introduced;
 /// * without one (tests, the demo), unless it was introduced when we looked before and is not any more.
+///
+/// C xenstored looks at each domain's ring between any two requests, so that a census gets dearer with the square of
+/// the number of domains. After the first one, [`glance`](Self::glance) asks a fifth.
 #[derive(Debug)]
 pub struct Lookout {
     store: Store,
     hypervisor: bool,
-    /// Counts censuses.
+    /// Counts censuses and glances.
     taken: u64,
-    known: HashMap<Domid, Known>,
+    /// What was found last, existing or not, by everything that has a home.
+    known: HashMap<Domid, (Known, Domain)>,
 }
 
-/// What is remembered of a domain that has a home.
+/// What is remembered of a domain that has a home, beside its nodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Known {
     uuid: Uuid,
@@ -65,26 +70,39 @@ impl Lookout {
         Self { store, hypervisor, taken: 0, known: HashMap::new() }
     }
 
-    /// Looks. Fails only when the store cannot be read; a domain that cannot be understood fails by itself.
+    /// Looks at everything. Fails only when the store cannot be read; a domain that cannot be understood fails by
+    /// itself.
     pub async fn census(&mut self) -> Result<Census, StoreError> {
+        self.survey(|_| true).await
+    }
+
+    /// Looks who exists, but reads only the domains in `changed` and those that are new; of the others it takes for
+    /// granted that they are as they were found last.
+    pub async fn glance(&mut self, changed: &BTreeSet<Domid>) -> Result<Census, StoreError> {
+        self.survey(|domid| changed.contains(&domid)).await
+    }
+
+    async fn survey(&mut self, has_changed: impl Fn(Domid) -> bool) -> Result<Census, StoreError> {
         let names = self.store.list_optional(paths::DOMAINS).await?.unwrap_or_default();
-        let domids: Vec<Domid> = names.iter().filter_map(|name| name.parse().ok()).collect();
+        let mut rest =
+            names.iter().filter_map(|name| name.parse().ok()).filter(|&domid| domid != Domid::ZERO);
         self.taken += 1;
         let mut census = Census::default();
-        let mut known = HashMap::with_capacity(domids.len());
-        let mut readings = tokio::task::JoinSet::new();
-        let mut rest = domids.into_iter().filter(|&domid| domid != Domid::ZERO);
+        let mut known = HashMap::with_capacity(names.len());
+        let mut looks = tokio::task::JoinSet::new();
         loop {
-            while readings.len() < READ_AT_ONCE
+            while looks.len() < LOOK_AT_ONCE
                 && let Some(domid) = rest.next()
             {
                 let store = self.store.clone();
-                readings.spawn(async move { (domid, look_at(&store, domid).await) });
+                let last = self.known.get(&domid).filter(|_| !has_changed(domid));
+                let last = last.map(|(_, domain)| domain.clone());
+                looks.spawn(async move { (domid, look_at(&store, domid, last).await) });
             }
-            let (domid, found) = match readings.join_next().await {
+            let (domid, found) = match looks.join_next().await {
                 None => break,
-                Some(Ok(reading)) => reading,
-                // A reading cannot be cancelled, and a panic in it is a defect of ours that must not be hidden.
+                Some(Ok(look)) => look,
+                // Nobody cancels a look, and a panic in one is a defect of ours that must not be hidden.
                 Some(Err(error)) => match error.try_into_panic() {
                     Ok(panic) => std::panic::resume_unwind(panic),
                     Err(_) => continue,
@@ -92,10 +110,13 @@ impl Lookout {
             };
             match found {
                 Ok(Some((domain, introduced))) => {
-                    let before = self.known.get(&domid).copied();
+                    let before = self.known.get(&domid).map(|&(known, _)| known);
                     let now = judge(before, domain.uuid, introduced, self.hypervisor, self.taken);
-                    known.insert(domid, now);
-                    census.domains.extend(now.appeared.map(|appeared| Domain { appeared, ..domain }));
+                    let domain = Domain { appeared: now.appeared.unwrap_or(0), ..domain };
+                    if now.appeared.is_some() {
+                        census.domains.push(domain.clone());
+                    }
+                    known.insert(domid, (now, domain));
                 }
                 Ok(None) => {}
                 Err(DomainError::Store(error)) => return Err(error),
@@ -113,20 +134,34 @@ impl Lookout {
         if domid == Domid::ZERO {
             return Ok(None);
         }
-        let Some((domain, introduced)) = look_at(&self.store, domid).await? else {
+        let Some((domain, introduced)) = look_at(&self.store, domid, None).await? else {
             self.known.remove(&domid);
             return Ok(None);
         };
-        let before = self.known.get(&domid).copied();
+        let before = self.known.get(&domid).map(|&(known, _)| known);
         // One that no census has seen is newer than any that one has.
         let now = judge(before, domain.uuid, introduced, self.hypervisor, self.taken + 1);
-        self.known.insert(domid, now);
-        Ok(now.appeared.map(|appeared| Domain { appeared, ..domain }))
+        let domain = Domain { appeared: now.appeared.unwrap_or(0), ..domain };
+        self.known.insert(domid, (now, domain.clone()));
+        Ok(now.appeared.map(|_| domain))
     }
 }
 
-/// Reads a domain and whether it is introduced.
-async fn look_at(store: &Store, domid: Domid) -> Result<Option<(Domain, bool)>, DomainError> {
+/// Finds a domain and whether it is introduced. When `last` is still who it is, its nodes are not read again.
+async fn look_at(
+    store: &Store,
+    domid: Domid,
+    last: Option<Domain>,
+) -> Result<Option<(Domain, bool)>, DomainError> {
+    if let Some(domain) = last {
+        let vm = paths::vm(domid);
+        let (vm, introduced) = tokio::try_join!(store.read_optional(&vm), store.is_introduced(domid))?;
+        match vm.as_deref().map(Uuid::from_vm_node) {
+            Some(Ok(uuid)) if uuid == domain.uuid => return Ok(Some((domain, introduced))),
+            Some(_) => {}
+            None => return Ok(None),
+        }
+    }
     let (domain, introduced) = tokio::join!(read_domain(store, domid), store.is_introduced(domid));
     match domain? {
         Some(domain) => Ok(Some((domain, introduced?))),

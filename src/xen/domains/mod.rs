@@ -1,7 +1,7 @@
 //! Which domains there are, and what follows from a change of that.
 //!
-//! Watches and hooks only say "look again". Looking is a [`Lookout::census`], and [`plan`] compares what it found with
-//! what is being served.
+//! Watches and hooks only say "look again". Looking is a [`Lookout::census`], and the daemon compares what it found
+//! with what is being served.
 
 mod census;
 mod name;
