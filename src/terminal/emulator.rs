@@ -272,6 +272,16 @@ impl Emulator {
         }
     }
 
+    /// The next character does not wrap after all.
+    #[inline]
+    pub(super) const fn no_wrap(&mut self) {
+        // Not stored where nothing changes: the row beside it is read next, and a processor that has to wait for the
+        // narrow store before a wider load makes every line feed twice as dear.
+        if self.cursor.pending_wrap {
+            self.cursor.pending_wrap = false;
+        }
+    }
+
     /// Goes to the start of the next line because the text does.
     fn wrap(&mut self) {
         self.grid.set_wrapped(self.cursor.row);
@@ -282,9 +292,16 @@ impl Emulator {
     /// Moves the cursor down, scrolling at the bottom of the region (IND).
     #[inline]
     pub(super) fn index(&mut self) {
-        self.cursor.pending_wrap = false;
+        self.no_wrap();
         if self.cursor.row + 1 == self.bottom {
-            self.scroll_up(1);
+            let whole = self.top == 0 && self.bottom == self.rows && !self.alternate;
+            if whole && self.cursor.pen.inks.background == Ink::DEFAULT {
+                self.push_row(0);
+                self.damage.scrolled(0, self.rows, 1, true);
+                self.grid.roll(&mut self.damage);
+            } else {
+                self.scroll_up(1);
+            }
         } else if self.cursor.row + 1 < self.rows {
             self.cursor.row += 1;
         }
@@ -292,7 +309,7 @@ impl Emulator {
 
     /// Moves the cursor up, scrolling at the top of the region (RI).
     pub(super) fn reverse_index(&mut self) {
-        self.cursor.pending_wrap = false;
+        self.no_wrap();
         if self.cursor.row == self.top {
             self.scroll_down(self.top, 1);
         } else {
@@ -301,7 +318,6 @@ impl Emulator {
     }
 
     /// Scrolls the region up. What leaves the top of the primary screen goes into history.
-    #[inline]
     pub(super) fn scroll_up(&mut self, count: u16) {
         let count = count.min(self.bottom - self.top);
         let pushes = self.top == 0 && !self.alternate;
@@ -319,7 +335,6 @@ impl Emulator {
     }
 
     /// Moves rows from `top` to the end of the region up; those that leave are gone.
-    #[inline]
     pub(super) fn shift_up(&mut self, top: u16, count: u16, pushed: bool) {
         let blank = self.blank();
         let bottom = self.bottom;
