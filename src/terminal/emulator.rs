@@ -267,7 +267,16 @@ impl Emulator {
     pub(super) fn repeat(&mut self, count: u16) {
         let Some(c) = self.last else { return };
         let most = u32::from(self.columns) * u32::from(self.rows);
-        for _ in 0..u32::from(count).min(most) {
+        let mut left = usize::try_from(u32::from(count).min(most)).unwrap_or(0);
+        if let Ok(byte @ b' '..=b'~') = u8::try_from(c) {
+            let run = [byte; 64];
+            while left > 0 {
+                let now = left.min(run.len());
+                self.print_run(&run[..now]);
+                left -= now;
+            }
+        }
+        for _ in 0..left {
             self.print_char(c);
         }
     }

@@ -3,7 +3,7 @@
 //! Cells lie in one block of memory; lines are slots in it, in a ring, so that scrolling moves line records and never
 //! cells, and scrolling the whole screen moves nothing at all.
 
-use super::cell::{Cell, Look, Width};
+use super::cell::{Attributes, Cell, Look, Width};
 use super::damage::{Damage, Stamp};
 
 /// One line of the screen.
@@ -188,11 +188,18 @@ impl Grid {
         blank: Cell,
         damage: &mut Damage,
     ) {
-        for column in left..right {
-            let cell = self.cells(row)[usize::from(column)];
-            if !cell.look().attributes().has(super::cell::Attributes::PROTECTED) {
-                self.erase(row, column, column + 1, blank, damage);
+        let mut column = left;
+        while column < right {
+            let cells = &self.cells(row)[usize::from(column)..usize::from(right)];
+            let is_protected = |cell: &Cell| cell.look().attributes().has(Attributes::PROTECTED);
+            let open = cells.iter().position(is_protected).unwrap_or(cells.len());
+            let shut = cells[open..].iter().take_while(|cell| is_protected(cell)).count();
+            // Both are at most the width of the screen.
+            let end = column + u16::try_from(open).unwrap_or(0);
+            if column < end {
+                self.erase(row, column, end, blank, damage);
             }
+            column = end + u16::try_from(shut).unwrap_or(0);
         }
     }
 
