@@ -18,7 +18,7 @@ use crate::daemon::settings::{Secret, Settings};
 use crate::rfb::security::Password;
 use crate::screen::FontSize;
 use crate::seat::{DomainState, Seat, SeatOptions, VtNumber};
-use crate::xen::console::Console;
+use crate::xen::console::{Console, InFlight};
 use crate::xen::domains::Domain;
 use crate::xen::publish::{self, Endpoint, Published, Publisher, TtyOutcome};
 use crate::xen::store::StoreError;
@@ -215,10 +215,15 @@ impl Host {
                 let opened = self.open_console(domid.get(), uuid, &how);
                 let Some(guest) = self.guests.get_mut(&uuid) else { return };
                 match opened {
-                    Ok(console) => {
+                    Ok((console, left)) => {
                         let published = console.published_tty().map(Path::to_owned);
-                        let (task, link) =
-                            ConsoleTask::start(domid, console, guest.history.clone(), self.look.clone());
+                        let (task, link) = ConsoleTask::start(
+                            domid,
+                            console,
+                            left,
+                            guest.history.clone(),
+                            self.look.clone(),
+                        );
                         guest.tell(SeatCommand::Console(link)).await;
                         guest.console = Some(RunningConsole { task, how, published, announced: false });
                         guest.set_trouble(None, false);
@@ -232,17 +237,39 @@ impl Host {
         }
     }
 
-    fn open_console(&self, domid: u16, uuid: Uuid, how: &How) -> Result<Console, String> {
-        let recorded = || {
-            let history = self.guests.get(&uuid)?.history.as_ref()?;
-            history.lock().unwrap_or_else(PoisonError::into_inner).last_position()
-        };
-        match how {
+    /// Opens a console. With it comes what an earlier run had read and not recorded when it was killed.
+    fn open_console(&self, domid: u16, uuid: Uuid, how: &How) -> Result<(Console, Vec<u8>), String> {
+        let history = self.guests.get(&uuid).and_then(|guest| guest.history.clone());
+        let mut history = history.as_deref().map(|h| h.lock().unwrap_or_else(PoisonError::into_inner));
+        let recorded = history.as_ref().and_then(|history| history.last_position());
+        let mut console = match how {
             How::Attach(tty) => Console::attach(tty),
             How::Interpose(upstream) => Console::interpose(upstream, &self.ptys, domid),
-            How::Own(port) => Console::own(domid, *port, &self.ptys, recorded()),
+            // Here the ring itself keeps what was not consumed.
+            How::Own(port) => {
+                return Console::own(domid, *port, &self.ptys, recorded)
+                    .map(|console| (console, Vec::new()))
+                    .map_err(|error| chain(&error));
+            }
         }
-        .map_err(|error| chain(&error))
+        .map_err(|error| chain(&error))?;
+        let mut left = Vec::new();
+        if let (Some(history), Some(dir)) = (&mut history, &self.config.history_dir) {
+            match InFlight::open(&history_dir::in_flight(dir, uuid), history.mark()) {
+                Ok((page, kept)) => {
+                    if let Err(error) = history.append(None, &kept) {
+                        tracing::warn!(%domid, error = &error as &dyn std::error::Error, "history is not recorded");
+                    }
+                    left = kept;
+                    console.keep_in_flight(page);
+                    console.recorded(history.mark());
+                }
+                Err(error) => {
+                    tracing::warn!(%domid, %error, "a kill of this process may lose console output")
+                }
+            }
+        }
+        Ok((console, left))
     }
 
     /// What an earlier run recorded about a domain's tty.
