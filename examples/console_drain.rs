@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
 use xenvnc::daemon::history_file::{DEFAULT_SEGMENT_BYTES, HistoryFile};
-use xenvnc::xen::console::{Console, ConsoleEvent, PtyFactory};
+use xenvnc::xen::console::{Console, ConsoleEvent, InFlight, PtyFactory};
 
 const PIECE: usize = 2048;
 
@@ -100,6 +100,10 @@ async fn console(way: Way, path: impl AsRef<Path>, bytes: usize) {
             while tty.read(&mut buffer).is_ok_and(|count| count > 0) {}
         });
     }
+    if let Way::InterposeWithHistory = way {
+        let (page, _) = InFlight::open(&directory.path().join("page"), 0).expect("a page");
+        console.keep_in_flight(page);
+    }
     let (mut out, mut seen) = (Vec::new(), 0);
     while seen < bytes {
         out.clear();
@@ -107,7 +111,7 @@ async fn console(way: Way, path: impl AsRef<Path>, bytes: usize) {
         if let (Way::InterposeWithHistory, ConsoleEvent::Output(position)) = (way, event) {
             history.append(position, &out).expect("append");
         }
-        console.consumed();
+        console.recorded(history.mark());
         seen += out.len();
     }
 }

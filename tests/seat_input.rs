@@ -86,6 +86,18 @@ fn pages_of_history_are_shown_to_the_one_who_scrolls() {
 }
 
 #[test]
+fn a_page_back_is_what_was_on_the_screen_a_page_ago() {
+    let (mut scene, viewer) = talkative();
+    scene.write("\x1b[?25l\x1b[32mhere ─┐ \x1b[0m\r\n");
+    let then = scene.seat.screenshot(F1).unwrap();
+    // A page is the screen's 12 rows but one.
+    scene.write(&"\r\nnew".repeat(11));
+    scene.viewer(viewer).chord(&SHIFT_PAGE_UP);
+    scene.settle();
+    assert_eq!(scene.viewer(viewer).differs(&then), None);
+}
+
+#[test]
 fn what_history_has_forgotten_is_not_shown() {
     let (mut scene, viewer) = talkative();
     scene.viewer(viewer).chord(&[Keysym::SHIFT_L, Keysym::HOME]);

@@ -1,6 +1,8 @@
 //! What must hold for any bytes: splits do not matter, memory is bounded, and every reader that follows the changes
 //! ends with the cells that are there.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by it")]
+
 use proptest::prelude::*;
 use xenvnc::terminal::{Cell, Changes, Cluster, Options, Style, Terminal, View, Width};
 

@@ -181,6 +181,14 @@ impl HistoryFile {
         self.last_position
     }
 
+    /// A number that every successful append changes and nothing else does: tells
+    /// [`crate::xen::console::InFlight`] whether what was read before a kill has been recorded.
+    #[must_use]
+    pub fn mark(&self) -> u64 {
+        // A segment begins anew when the next record would not fit, so by its first record it is much shorter.
+        self.length
+    }
+
     /// Keeps a small value beside the history, for instance `port`. Replaced atomically.
     ///
     /// # Errors

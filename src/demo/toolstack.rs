@@ -3,6 +3,8 @@
 
 use std::path::Path;
 
+use tokio::sync::Mutex;
+
 use crate::xen::store::{Permissions, Store, StoreError, Transaction};
 use crate::xen::{Domid, Uuid, paths};
 
@@ -10,11 +12,14 @@ use crate::xen::{Domid, Uuid, paths};
 #[derive(Debug)]
 pub(super) struct Toolstack {
     store: Store,
+    /// Held while a domain is made. All domains share `/local/domain` and its like: of many transactions at once each
+    /// would be refused many times. xl makes one domain at a time as well.
+    making: Mutex<()>,
 }
 
 impl Toolstack {
-    pub(super) const fn new(store: Store) -> Self {
-        Self { store }
+    pub(super) fn new(store: Store) -> Self {
+        Self { store, making: Mutex::default() }
     }
 
     /// Writes what is there before the first guest.
@@ -26,6 +31,7 @@ impl Toolstack {
 
     /// Makes and introduces a domain: `vm` and `name` first, console nodes last, `tty` still empty.
     pub(super) async fn create(&self, domid: Domid, uuid: Uuid, name: &str) -> Result<(), StoreError> {
+        let _alone = self.making.lock().await;
         self.store.transaction(async |t: Transaction| make_home(&t, domid, uuid, name).await).await?;
         self.store.transaction(async |t: Transaction| finish_home(&t, domid).await).await?;
         self.store.introduce(domid, 1_470_465, 1).await?;

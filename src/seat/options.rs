@@ -10,7 +10,7 @@ use crate::rfb::server::ServerError;
 use crate::screen::FontSize;
 
 /// The most viewers of one seat: a classroom. More are refused, so that no peer can make us hold compressors
-/// (some 300 KiB a viewer) without bound.
+/// (some 160 KiB a viewer) without bound.
 pub const VIEWERS: usize = 32;
 
 /// The time that a viewer has to get through the handshake, a person's typing of a password included.

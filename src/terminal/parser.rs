@@ -7,7 +7,7 @@
 
 use super::actions::{Actions, Sequence};
 use super::style::Rgb;
-use super::utf8::{Decoded, decode};
+use super::utf8::{Decoded, decode, printable_ascii};
 
 /// The longest text of an OSC or DCS, in bytes; a longer one is dropped whole. Titles and colours need far less.
 pub(super) const TEXT_BYTES: usize = 4096;
@@ -66,27 +66,6 @@ pub(super) struct Parser {
     text_overflow: bool,
     linux_colour: u32,
     linux_digits: u8,
-}
-
-/// How many bytes at the start of `bytes` are printable ASCII, 0x20 to 0x7e.
-#[inline]
-pub(super) fn printable_ascii(bytes: &[u8]) -> usize {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const TOPS: u64 = ONES * 0x80;
-    let (words, tail) = bytes.as_chunks::<8>();
-    for (at, word) in words.iter().enumerate() {
-        let word = u64::from_le_bytes(*word);
-        // The top bit of each byte that is below 0x20, is 0x7f, or is above. Borrows can only add false hits above
-        // a true one, and the lowest hit is all that we want.
-        let low = word.wrapping_sub(ONES * 0x20) & !word;
-        let delete = word ^ (ONES * 0x7f);
-        let delete = delete.wrapping_sub(ONES) & !delete;
-        let hits = (low | delete | word) & TOPS;
-        if hits != 0 {
-            return at * 8 + hits.trailing_zeros() as usize / 8;
-        }
-    }
-    words.len() * 8 + tail.iter().take_while(|b| matches!(b, 0x20..=0x7e)).count()
 }
 
 impl Parser {
@@ -571,18 +550,6 @@ mod tests {
         parser.feed(b"\x07after", &mut log);
         assert_eq!(log.0, ["\"after"]);
         assert_eq!(parser.heap_bytes(), 0);
-    }
-
-    #[test]
-    fn runs_end_at_the_first_byte_that_is_not_printable() {
-        for stop in (0..=255u8).filter(|b| !matches!(b, 0x20..=0x7e)) {
-            for length in 0..20 {
-                let mut bytes = vec![b'~'; length];
-                bytes.extend([stop, b' ', 0x80, 0, 0x7f, b'a', b'b', b'c', b'd']);
-                assert_eq!(printable_ascii(&bytes), length);
-            }
-        }
-        assert_eq!(printable_ascii(b" ~ text of more than one word"), 29);
     }
 
     /// Bytes that look like what terminals get.

@@ -1,4 +1,4 @@
-//! UTF-8, one character at a time, from slices that may end anywhere.
+//! Text in slices that may end anywhere: runs of ASCII, and UTF-8 one character at a time.
 
 /// What the first bytes of a slice are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +39,27 @@ pub(super) fn decode(bytes: &[u8]) -> Decoded {
         code = code << 6 | u32::from(byte & 0x3f);
     }
     char::from_u32(code).map_or(Decoded::Invalid(length), |c| Decoded::Char(c, length))
+}
+
+/// How many bytes at the start of `bytes` are printable ASCII, 0x20 to 0x7e.
+#[inline]
+pub(super) fn printable_ascii(bytes: &[u8]) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const TOPS: u64 = ONES * 0x80;
+    let (words, tail) = bytes.as_chunks::<8>();
+    for (at, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        // The top bit of each byte that is below 0x20, is 0x7f, or is above. Borrows can only add false hits above
+        // a true one, and the lowest hit is all that we want.
+        let low = word.wrapping_sub(ONES * 0x20) & !word;
+        let delete = word ^ (ONES * 0x7f);
+        let delete = delete.wrapping_sub(ONES) & !delete;
+        let hits = (low | delete | word) & TOPS;
+        if hits != 0 {
+            return at * 8 + hits.trailing_zeros() as usize / 8;
+        }
+    }
+    words.len() * 8 + tail.iter().take_while(|b| matches!(b, 0x20..=0x7e)).count()
 }
 
 #[cfg(test)]
@@ -87,5 +108,17 @@ mod tests {
                 assert_eq!(decode(&bytes[..end]), Decoded::Incomplete);
             }
         }
+    }
+
+    #[test]
+    fn runs_end_at_the_first_byte_that_is_not_printable() {
+        for stop in (0..=255u8).filter(|b| !matches!(b, 0x20..=0x7e)) {
+            for length in 0..20 {
+                let mut bytes = vec![b'~'; length];
+                bytes.extend([stop, b' ', 0x80, 0, 0x7f, b'a', b'b', b'c', b'd']);
+                assert_eq!(printable_ascii(&bytes), length);
+            }
+        }
+        assert_eq!(printable_ascii(b" ~ text of more than one word"), 29);
     }
 }

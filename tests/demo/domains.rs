@@ -206,6 +206,15 @@ async fn the_end_of_a_host_leaves_nothing_behind() {
 }
 
 #[tokio::test]
+async fn many_domains_start_together() {
+    let host = Host::start(options(100)).await.expect("a host");
+    let mut names: Vec<String> = host.domains().into_iter().map(|domain| domain.name).collect();
+    names.sort();
+    names.dedup();
+    assert_eq!(names.len(), 100);
+}
+
+#[tokio::test]
 async fn churn_brings_reboots_and_goes() {
     let mut options = options(1);
     options.churn = 3;

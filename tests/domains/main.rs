@@ -1,7 +1,10 @@
 //! The census and what we publish, on the real xenstored.
 
-#![allow(clippy::unwrap_used, reason = "failing is how a test reports")]
-#![allow(clippy::print_stdout, reason = "a figure for whoever looks at the output")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test reports by failing, a measurement by printing"
+)]
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -5,6 +5,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod loss;
+mod scripted;
 mod transactions;
 mod watches;
 

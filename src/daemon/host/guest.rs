@@ -44,6 +44,8 @@ pub(super) struct Guest {
     pub(super) retry: bool,
     /// What became of the publication; said once in the log.
     pub(super) published: Option<Published>,
+    /// Whether what is published must be written again whatever xenstore says: the password cannot be seen there.
+    pub(super) republish: bool,
     /// Why it could not be published; said once in the log.
     pub(super) unpublished: Option<String>,
     pub(super) watches: Option<Watches>,

@@ -105,8 +105,9 @@ impl Host {
         Ok(host)
     }
 
-    /// Says in the log what is served.
+    /// Says in the log what is served, after the first look.
     pub(super) fn announce(&self) {
+        self.forget_absent_guests();
         tracing::info!(
             domains = self.guests.len(),
             control = %self.config.control_socket.display(),
@@ -274,6 +275,14 @@ impl Host {
             guest.close_console(DomainState::Stopped).await;
             guest.seat.stop().await;
             self.ports.release(uuid);
+            self.forget_absent_guests();
+        }
+    }
+
+    /// Keeps the history of a bounded number of guests that are not there.
+    fn forget_absent_guests(&self) {
+        if let Some(dir) = &self.config.history_dir {
+            history_dir::prune(dir, |uuid| !self.guests.contains_key(uuid));
         }
     }
 

@@ -38,7 +38,7 @@ impl Host {
             }
             self.ensure_console(uuid).await;
             let Some(guest) = self.guests.get_mut(&uuid) else { continue };
-            let job = Job::new(guest);
+            let Some(job) = Job::new(guest) else { continue };
             let publisher = self.publisher.clone();
             publishing.spawn(async move { (uuid, domid, job.run(&publisher).await) });
         }
@@ -52,6 +52,7 @@ impl Host {
                         console.announced = true;
                     }
                     guest.set_published(done.endpoint.as_ref());
+                    guest.republish = false;
                     guest.set_unpublished(None);
                 }
                 Err(error) => guest.set_unpublished(Some(chain(&error))),
@@ -95,6 +96,7 @@ impl Host {
             let old = guest.domain.domid;
             guest.close_console(DomainState::Rebooting).await;
             guest.tell(SeatCommand::Domid(domain.domid.get())).await;
+            guest.republish = true;
             guest.watches = Watches::of_domain(&self.store, &self.look, domain.domid).await.ok();
             if let Err(error) = self.withdraw(old, uuid).await {
                 self.failed(&error);
@@ -108,6 +110,7 @@ impl Host {
         guest.domain = domain;
         if guest.settings.differs(&settings) {
             guest.tell(SeatCommand::Reconfigure(Box::new(settings.clone()))).await;
+            guest.republish = true;
             guest.settings = settings;
         }
         Ok(())
@@ -151,16 +154,15 @@ impl Host {
             trouble: None,
             retry: false,
             published: None,
+            republish: true,
             unpublished: None,
             watches: None,
             gone: None,
         })
     }
 
-    fn open_history(&mut self, domain: &Domain, settings: &Settings) -> Option<Arc<Mutex<HistoryFile>>> {
+    fn open_history(&self, domain: &Domain, settings: &Settings) -> Option<Arc<Mutex<HistoryFile>>> {
         let dir = self.config.history_dir.as_deref()?;
-        let absent = |uuid: &Uuid| *uuid != domain.uuid && !self.guests.contains_key(uuid);
-        history_dir::prune(dir, absent);
         match HistoryFile::open(dir, &domain.uuid.to_string(), settings.config.history_bytes / 2) {
             Ok(history) => Some(Arc::new(Mutex::new(history))),
             Err(error) => {
@@ -265,7 +267,8 @@ struct Done {
 }
 
 impl Job {
-    fn new(guest: &Guest) -> Self {
+    /// The work; `None` when xenstore says already what it should.
+    fn new(guest: &Guest) -> Option<Self> {
         let text = |path: &Path| path.to_str().map(str::to_owned);
         let tty = guest.console.as_ref().filter(|console| !console.announced).and_then(|console| {
             let upstream = match &console.how {
@@ -279,7 +282,16 @@ impl Job {
             port,
             password: guest.settings.password.as_ref().map(Secret::text),
         });
-        Self { domain: guest.domain.clone(), endpoint, tty }
+        let settled = match &guest.published {
+            // Our port is there, as long as nobody has removed or replaced it.
+            Some(Published::Visible) => guest.domain.vnc_port == guest.port && guest.port.is_some(),
+            // It is published when this changes, and any change brings us here with other nodes.
+            Some(Published::DeviceModel | Published::Foreign { .. }) => guest.domain.vnc_port.is_some(),
+            Some(Published::NoConsole | Published::Vanished) => false,
+            None => guest.port.is_none(),
+        };
+        let same = settled && guest.unpublished.is_none() && !guest.republish;
+        (tty.is_some() || !same).then(|| Self { domain: guest.domain.clone(), endpoint, tty })
     }
 
     async fn run(self, publisher: &Publisher) -> Result<Done, StoreError> {

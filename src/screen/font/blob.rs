@@ -27,12 +27,22 @@ pub(super) struct Blob<'a> {
     pages: &'a [u8],
     narrow: &'a [u8],
     wide: &'a [u8],
+    /// Number of narrow glyphs.
+    narrow_count: usize,
 }
 
 /// A font of no glyphs with cells of 8x16 pixels.
 impl Default for Blob<'_> {
     fn default() -> Self {
-        Self { cell: Size::new(8, 16), regular: &[], bold: &[], pages: &[], narrow: &[], wide: &[] }
+        Self {
+            cell: Size::new(8, 16),
+            regular: &[],
+            bold: &[],
+            pages: &[],
+            narrow: &[],
+            wide: &[],
+            narrow_count: 0,
+        }
     }
 }
 
@@ -55,13 +65,15 @@ impl<'a> Blob<'a> {
             let (from, to) = (offset(from)?, offset(to)?);
             if from < HEADER_BYTES { None } else { bytes.get(from..to) }
         };
+        let narrow = part(36, 40)?;
         Some(Self {
             cell: Size::new(width.into(), height.into()),
             regular: part(24, 28)?,
             bold: part(28, 32)?,
             pages: part(32, 36)?,
-            narrow: part(36, 40)?,
+            narrow,
             wide: part(40, 44)?,
+            narrow_count: narrow.len() / (usize::from(height) * usize::from(width).div_ceil(8)),
         })
     }
 
@@ -86,9 +98,11 @@ impl<'a> Blob<'a> {
         let page = number(index, code / PAGE)?;
         let entry = number(self.pages, page * PAGE + code % PAGE)?.checked_sub(1)?;
         let height = usize::from(self.cell.height);
-        let narrow = self.narrow.len() / (height * self.row_bytes(false));
-        let (wide, table, place) =
-            if entry < narrow { (false, self.narrow, entry) } else { (true, self.wide, entry - narrow) };
+        let (wide, table, place) = if entry < self.narrow_count {
+            (false, self.narrow, entry)
+        } else {
+            (true, self.wide, entry - self.narrow_count)
+        };
         let row_bytes = self.row_bytes(wide);
         let start = place * height * row_bytes;
         let bits = table.get(start..start + height * row_bytes)?;

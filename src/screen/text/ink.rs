@@ -27,14 +27,17 @@ pub(super) enum Ink<'a> {
         /// Bytes from one row to the next.
         step: usize,
     },
-    /// Anything else: rows with the leftmost pixel in the most significant bit.
-    Rows([u32; MAX_CELL_HEIGHT]),
+    /// Anything else: what [`ink`] drew into the rows that it was given.
+    Drawn,
 }
+
+/// The rows of a cell that was drawn, the leftmost pixel in the most significant bit.
+pub(super) type Rows = [u32; MAX_CELL_HEIGHT];
 
 impl Ink<'_> {
     /// The cell's pixels in row `y`, the leftmost in the most significant bit. The lower bits beyond the cell's width
     /// are 0.
-    pub(super) fn row(&self, y: usize, width: u32) -> u32 {
+    pub(super) fn row(&self, rows: &Rows, y: usize, width: u32) -> u32 {
         let row = match self {
             Self::Blank => 0,
             Self::Glyph { bits, first, step } => {
@@ -43,7 +46,7 @@ impl Ink<'_> {
                 let low = if width > 8 { bits.get(start + 1).copied().unwrap_or(0) } else { 0 };
                 u32::from(high) << 24 | u32::from(low) << 16
             }
-            Self::Rows(rows) => rows.get(y).copied().unwrap_or(0),
+            Self::Drawn => rows.get(y).copied().unwrap_or(0),
         };
         row & left_mask(width)
     }
@@ -55,13 +58,14 @@ pub(super) fn left_mask(width: u32) -> u32 {
 }
 
 /// Draws a cell. `cursor` is an outline to draw with the foreground's ink; a block is not ink but an exchange of
-/// colours, hence ignored here.
+/// colours, hence ignored here. What is not just a glyph is drawn into `rows`.
 pub(super) fn ink<'a>(
     font: &'a Font,
     cluster: Cluster<'_>,
     style: Style,
     part: Part,
     cursor: Option<CursorShape>,
+    rows: &mut Rows,
 ) -> Ink<'a> {
     let lines =
         style.underline || style.strike || matches!(cursor, Some(CursorShape::Underline | CursorShape::Bar));
@@ -78,17 +82,12 @@ pub(super) fn ink<'a>(
             return Ink::Glyph { bits: glyph.bits, first: half_bytes, step: glyph.row_bytes };
         }
     }
-    Ink::Rows(rows(font, cluster, style, part, cursor))
+    *rows = draw(font, cluster, style, part, cursor);
+    Ink::Drawn
 }
 
 /// The general case of [`ink`].
-fn rows(
-    font: &Font,
-    cluster: Cluster<'_>,
-    style: Style,
-    part: Part,
-    cursor: Option<CursorShape>,
-) -> [u32; MAX_CELL_HEIGHT] {
+fn draw(font: &Font, cluster: Cluster<'_>, style: Style, part: Part, cursor: Option<CursorShape>) -> Rows {
     let wide = part != Part::Whole;
     let cell_width = u32::from(font.cell().width);
     let width = if wide { 2 * cell_width } else { cell_width };
@@ -167,8 +166,10 @@ mod tests {
     use crate::screen::FontSize;
 
     fn drawn(base: char, marks: &[char], style: Style, part: Part, cursor: Option<CursorShape>) -> Vec<u8> {
-        let ink = ink(Font::builtin(FontSize::Size8x16), Cluster { base, marks }, style, part, cursor);
-        (0..16).map(|y| ink.row(y, 8).to_be_bytes()[0]).collect()
+        let mut rows = Rows::default();
+        let font = Font::builtin(FontSize::Size8x16);
+        let ink = ink(font, Cluster { base, marks }, style, part, cursor, &mut rows);
+        (0..16).map(|y| ink.row(&rows, y, 8).to_be_bytes()[0]).collect()
     }
 
     fn font_rows(c: char, half: usize) -> Vec<u8> {

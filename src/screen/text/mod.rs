@@ -15,7 +15,7 @@ use crate::geometry::{Rect, Size};
 use crate::rfb::tile::{Colour, Tile, TileBuf, TileSource};
 use crate::screen::font::Font;
 use crate::terminal::{Cell, CursorShape, Style, Terminal, View, Width};
-use ink::{Ink, Part, ink};
+use ink::{Ink, Part, Rows, ink};
 
 /// What one viewer sees of a terminal: a borrowed moment of it, made anew for each rendering.
 #[derive(Debug, Clone, Copy)]
@@ -58,6 +58,15 @@ struct PaintedCell<'a> {
     background: Colour,
     foreground: Colour,
     ink: Ink<'a>,
+    /// For [`Ink::Drawn`]. Kept from cell to cell, because to move it costs more than to draw most cells.
+    rows: Rows,
+}
+
+impl Default for PaintedCell<'_> {
+    fn default() -> Self {
+        let (background, foreground) = (Colour::BLACK, Colour::BLACK);
+        Self { background, foreground, ink: Ink::Blank, rows: Rows::default() }
+    }
 }
 
 impl<'a> TextView<'a> {
@@ -87,8 +96,14 @@ impl<'a> TextView<'a> {
         Some(CursorPlace { row: cursor.row, columns, shape: cursor.shape })
     }
 
-    /// The cell at `column` of a row's `cells`, ready to be drawn.
-    fn painted(&self, cells: &[Cell], column: usize, cursor: Option<CursorShape>) -> PaintedCell<'a> {
+    /// Makes the cell at `column` of a row's `cells` ready to be drawn.
+    fn paint(
+        &self,
+        cells: &[Cell],
+        column: usize,
+        cursor: Option<CursorShape>,
+        painted: &mut PaintedCell<'a>,
+    ) {
         let at = |column: usize| cells.get(column).copied().unwrap_or_default();
         let cell = at(column);
         let (cell, part) = match cell.width() {
@@ -109,7 +124,8 @@ impl<'a> TextView<'a> {
         if cursor == Some(CursorShape::Block) {
             std::mem::swap(&mut background, &mut foreground);
         }
-        let ink = ink(self.font, self.terminal.cluster(cell), style, part, cursor);
-        PaintedCell { background, foreground, ink }
+        (painted.background, painted.foreground) = (background, foreground);
+        let cluster = self.terminal.cluster(cell);
+        painted.ink = ink(self.font, cluster, style, part, cursor, &mut painted.rows);
     }
 }

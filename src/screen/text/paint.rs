@@ -10,6 +10,7 @@ use super::ink::{Ink, left_mask};
 use super::{PaintedCell, TextView};
 use crate::geometry::Rect;
 use crate::rfb::tile::{Colour, Tile, TileBuf, TileSource};
+use crate::terminal::{Cell, Width};
 
 /// The most colours of a [`Tile::Indexed`].
 const MAX_PALETTE: usize = 256;
@@ -57,8 +58,8 @@ impl Place {
     }
 
     /// The visible pixels of the cell's row `y`, moved to the left.
-    fn row(&self, ink: &Ink<'_>, y: usize) -> u32 {
-        (ink.row(y, self.columns.end) << self.columns.start) & left_mask(self.width())
+    fn row(&self, cell: &PaintedCell<'_>, y: usize) -> u32 {
+        (cell.ink.row(&cell.rows, y, self.columns.end) << self.columns.start) & left_mask(self.width())
     }
 }
 
@@ -76,23 +77,31 @@ fn for_each_cell(
     let mut scratch = Vec::new();
     let cursor = view.cursor(&mut scratch);
     let effective = view.effective_view();
+    let mut painted = PaintedCell::default();
     for row in inside.y / cell.height..=(inside.y + (inside.height - 1)) / cell.height {
         let (rows, y) = overlap(row, cell.height, inside.y, inside.height);
         let rows = usize::from(rows.start)..usize::from(rows.end);
         let y = usize::from(y + (inside.y - rect.y));
         let cells = view.terminal.row(effective, row, &mut scratch);
+        // A run of equal cells, most often blanks, is looked up once.
+        let mut previous: Option<Cell> = None;
         for column in inside.x / cell.width..=(inside.x + (inside.width - 1)) / cell.width {
             let (columns, x) = overlap(column, cell.width, inside.x, inside.width);
-            let cursor = cursor.and_then(|c| {
+            let shape = cursor.and_then(|c| {
                 (c.row == row && (c.columns.0..c.columns.1).contains(&column)).then_some(c.shape)
             });
-            let painted = view.painted(cells, usize::from(column), cursor);
             let place = Place {
                 x: usize::from(x + (inside.x - rect.x)),
                 y,
                 columns: u32::from(columns.start)..u32::from(columns.end),
                 rows: rows.clone(),
             };
+            let column = usize::from(column);
+            let key = cells.get(column).copied().filter(|c| shape.is_none() && c.width() == Width::Narrow);
+            if key.is_none() || key != previous {
+                view.paint(cells, column, shape, &mut painted);
+                previous = key;
+            }
             paint(&painted, &place)?;
         }
     }
@@ -145,23 +154,25 @@ fn two_colours(view: &TextView<'_>, rect: Rect, bits: &mut Vec<u8>) -> ControlFl
         let fg = if matches!(cell.ink, Ink::Blank) { bg } else { colours.bit(cell.foreground)? };
         if fg == bg {
             if bg {
-                place.rows.clone().for_each(|y| or_bits(bits, row_bytes, place, y, left_mask(place.width())));
+                let all = left_mask(place.width());
+                place.rows.clone().for_each(|y| or_bits(bits, row_bytes, place, y, all));
             }
             return ControlFlow::Continue(());
         }
         match cell.ink {
             Ink::Glyph { bits: glyph, first, step } if place.columns == (0..8) && place.x % 8 == 0 => {
                 let flip = if bg { 0xff } else { 0 };
-                let source = glyph.iter().skip(first + place.rows.start * step).step_by(step.max(1));
-                let target =
-                    bits.iter_mut().skip(place.y * row_bytes + place.x / 8).step_by(row_bytes.max(1));
-                for (target, source) in target.zip(source).take(place.rows.len()) {
-                    *target = source ^ flip;
+                let mut target = place.y * row_bytes + place.x / 8;
+                for y in place.rows.clone() {
+                    if let (Some(to), Some(from)) = (bits.get_mut(target), glyph.get(first + y * step)) {
+                        *to = from ^ flip;
+                    }
+                    target += row_bytes;
                 }
             }
             _ => {
                 for y in place.rows.clone() {
-                    let row = place.row(&cell.ink, y);
+                    let row = place.row(cell, y);
                     or_bits(
                         bits,
                         row_bytes,
@@ -179,9 +190,16 @@ fn two_colours(view: &TextView<'_>, rect: Rect, bits: &mut Vec<u8>) -> ControlFl
 
 /// Sets those of `row`'s bits, the leftmost first, in the tile's row that the cell's row `y` goes to.
 fn or_bits(bits: &mut [u8], row_bytes: usize, place: &Place, y: usize, row: u32) {
-    let start = (place.y + y - place.rows.start) * row_bytes;
+    let start = (place.y + y - place.rows.start) * row_bytes + place.x / 8;
+    if place.x.is_multiple_of(8) && place.width() <= 8 {
+        if let Some(byte) = bits.get_mut(start) {
+            *byte |= row.to_be_bytes()[0];
+        }
+        return;
+    }
     let moved = u64::from(row) << 32 >> (place.x % 8);
-    if let Some(line) = bits.get_mut(start + place.x / 8..start + row_bytes) {
+    let end = start - place.x / 8 + row_bytes;
+    if let Some(line) = bits.get_mut(start..end) {
         for (byte, more) in line.iter_mut().zip(moved.to_be_bytes()) {
             *byte |= more;
         }
@@ -195,7 +213,7 @@ fn occurring(cell: &PaintedCell<'_>, place: &Place) -> (bool, bool) {
     }
     let all = left_mask(place.width());
     place.rows.clone().fold((false, false), |(bg, fg), y| {
-        let row = place.row(&cell.ink, y);
+        let row = place.row(cell, y);
         (bg || row != all, fg || row != 0)
     })
 }
@@ -226,9 +244,7 @@ fn indexed(view: &TextView<'_>, rect: Rect, buf: &mut TileBuf) -> ControlFlow<()
             u8::try_from(found).map_or(ControlFlow::Break(()), ControlFlow::Continue)
         };
         let (bg, fg) = (index(cell.background, occurs.0)?, index(cell.foreground, occurs.1)?);
-        for_each_line(indices, width, place, |y, line| {
-            fill_row(line, place.row(&cell.ink, y), bg, fg, occurs)
-        });
+        for_each_line(indices, width, place, |y, line| fill_row(line, place.row(cell, y), bg, fg, occurs));
         ControlFlow::Continue(())
     })
 }
@@ -240,7 +256,7 @@ fn pixels(view: &TextView<'_>, rect: Rect, pixels: &mut Vec<Colour>) {
     pixels.resize(width * usize::from(rect.height), Colour::BLACK);
     let _ = for_each_cell(view, rect, |cell, place| {
         for_each_line(pixels, width, place, |y, line| {
-            fill_row(line, place.row(&cell.ink, y), cell.background, cell.foreground, (true, true));
+            fill_row(line, place.row(cell, y), cell.background, cell.foreground, (true, true));
         });
         ControlFlow::Continue(())
     });
@@ -261,10 +277,9 @@ fn for_each_line<T>(tile: &mut [T], width: usize, place: &Place, mut fill: impl 
 fn fill_row<T: Copy>(line: &mut [T], row: u32, bg: T, fg: T, occurs: (bool, bool)) {
     let bg = if occurs.0 { bg } else { fg };
     let fg = if occurs.1 { fg } else { bg };
-    let mut row = row;
-    for pixel in line {
-        *pixel = if row & 0x8000_0000 == 0 { bg } else { fg };
-        row <<= 1;
+    // Each pixel by itself, so that the compiler can do many at once.
+    for (pixel, x) in line.iter_mut().zip(0..32_u32) {
+        *pixel = if row << x & 0x8000_0000 == 0 { bg } else { fg };
     }
 }
 

@@ -10,6 +10,7 @@
 mod backlog;
 mod devpts;
 mod error;
+mod in_flight;
 mod own;
 mod pty;
 mod published;
@@ -26,6 +27,7 @@ use std::task::{Context, Poll};
 pub use backlog::BACKLOG_LIMIT;
 pub use devpts::{Fallback, PtyFactory};
 pub use error::ConsoleError;
+pub use in_flight::InFlight;
 use own::RingOwner;
 pub use own::{EventChannel, RingParts};
 use published::Published;
@@ -69,6 +71,8 @@ pub struct Console {
     published: Option<Published>,
     /// Typed bytes that the guest has not taken yet.
     input: VecDeque<u8>,
+    /// Where reads of a pty go first, so that a kill does not lose them.
+    in_flight: Option<InFlight>,
 }
 
 /// Where guest output comes from.
@@ -128,7 +132,7 @@ impl Console {
     }
 
     fn of(guest: Guest, published: Option<Published>) -> Self {
-        Self { guest, published, input: VecDeque::new() }
+        Self { guest, published, input: VecDeque::new(), in_flight: None }
     }
 
     /// What belongs in `console/tty`: the path of a symlink to our pty. None when attached.
@@ -185,7 +189,7 @@ impl Console {
         match &mut self.guest {
             Guest::Pty(upstream) => {
                 let _ = upstream.poll_write(context, &mut self.input);
-                upstream.poll_read(context, out).map(|read| match read {
+                upstream.poll_read(context, &mut self.in_flight, out).map(|read| match read {
                     Read::Output => ConsoleEvent::Output(None),
                     Read::Gone => ConsoleEvent::UpstreamGone,
                 })
@@ -211,6 +215,22 @@ impl Console {
         if let Guest::Ring(owner) = &mut self.guest {
             owner.consumed();
         }
+    }
+
+    /// The history has the bytes of the last output and now this mark. Own mode: as [`Self::consumed`]. Else, what
+    /// [`Self::keep_in_flight`] keeps is done with.
+    pub fn recorded(&mut self, mark: u64) {
+        self.consumed();
+        if let Some(page) = &mut self.in_flight {
+            page.recorded(mark);
+        }
+    }
+
+    /// Attach and interpose: has every read go through this page, whose leftovers the history has by now, so that a
+    /// kill between a read and the history loses nothing. Call [`Self::recorded`] after each output. Own mode needs no
+    /// such page: there the ring keeps what was not consumed.
+    pub fn keep_in_flight(&mut self, page: InFlight) {
+        self.in_flight = Some(page);
     }
 
     /// Reads another pty from now on; our own, and who reads it, stays. For when xenconsoled was restarted.

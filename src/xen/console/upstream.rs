@@ -6,9 +6,10 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::task::{Context, Poll};
 
-use nix::errno::Errno;
+use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 
+use super::in_flight::InFlight;
 use super::tty::{make_raw, open, system, write_some};
 use super::{CHUNK, ConsoleError};
 use crate::xen::sys::reactor::Watch;
@@ -31,12 +32,20 @@ impl Upstream {
     pub(super) fn open(path: &Path) -> Result<Self, ConsoleError> {
         let slave = open(path)?;
         make_raw(&slave)?;
-        Watch::new(slave).map(Self).map_err(|source| system("watch the terminal".to_owned(), source))
+        let watched = |source| system("watch the terminal".to_owned(), source);
+        Ok(Self(Watch::new(slave).map_err(watched)?))
     }
 
-    /// Appends guest output, at most [`CHUNK`] bytes.
-    pub(super) fn poll_read(&mut self, context: &mut Context<'_>, out: &mut Vec<u8>) -> Poll<Read> {
-        self.0.poll_read(context, |slave| read_some(slave, out)).map(|read| read.unwrap_or(Read::Gone))
+    /// Appends guest output, at most [`CHUNK`] bytes, read by way of `in_flight` where there is such a page.
+    pub(super) fn poll_read(
+        &mut self,
+        context: &mut Context<'_>,
+        in_flight: &mut Option<InFlight>,
+        out: &mut Vec<u8>,
+    ) -> Poll<Read> {
+        self.0
+            .poll_read(context, |slave| read_some(slave, in_flight.as_mut(), out))
+            .map(|read| read.unwrap_or(Read::Gone))
     }
 
     /// Writes what the guest takes of `input`. Pending while bytes are left.
@@ -56,24 +65,37 @@ impl Upstream {
 ///
 /// # Errors
 /// `WouldBlock` when there is nothing; others when the terminal is unusable.
-fn read_some(slave: BorrowedFd<'_>, out: &mut Vec<u8>) -> io::Result<Read> {
-    let start = out.len();
-    out.resize(start + CHUNK, 0);
+fn read_some(
+    slave: BorrowedFd<'_>,
+    mut in_flight: Option<&mut InFlight>,
+    out: &mut Vec<u8>,
+) -> io::Result<Read> {
     let result = loop {
-        match nix::unistd::read(slave, &mut out[start..]) {
-            Err(Errno::EINTR) => {}
+        let result = match &mut in_flight {
+            Some(page) => page.read(slave, out),
+            None => read_plainly(slave, out),
+        };
+        match result {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             result => break result,
         }
     };
-    out.truncate(start + result.unwrap_or(0));
     match result {
         // 0 is also what a terminal says that another program set to VMIN 0, so only a hang-up counts as the end.
         Ok(0) if is_hung_up(slave) => Ok(Read::Gone),
         Ok(0) => Err(io::ErrorKind::WouldBlock.into()),
         Ok(_) => Ok(Read::Output),
-        Err(Errno::EIO) => Ok(Read::Gone),
-        Err(errno) => Err(errno.into()),
+        Err(error) if error.raw_os_error() == Some(libc::EIO) => Ok(Read::Gone),
+        Err(error) => Err(error),
     }
+}
+
+fn read_plainly(slave: BorrowedFd<'_>, out: &mut Vec<u8>) -> io::Result<usize> {
+    let start = out.len();
+    out.resize(start + CHUNK, 0);
+    let result = nix::unistd::read(slave, &mut out[start..]);
+    out.truncate(start + result.unwrap_or(0));
+    Ok(result?)
 }
 
 /// Whether the other end is closed.

@@ -86,11 +86,21 @@ impl Publisher {
         let _turn = self.turn.lock().await;
         self.store
             .transaction(|t: Transaction| async move {
-                if !is_home_of(&t, domid, uuid).await? {
+                let console = Console { domid };
+                let (is_home, before, found) =
+                    tokio::try_join!(is_home_of(&t, domid, uuid), record::read(&t, domid), console.read(&t))?;
+                if !is_home {
                     return Ok(Published::Vanished);
                 }
-                let record = own_record(&t, domid, uuid).await?;
-                let outcome = where_to(&t, domain, &record).await?;
+                let (before, found) = match before {
+                    Some(stale) if stale.uuid != Some(uuid) => {
+                        clean_up(&t, &stale).await?;
+                        (None, console.read(&t).await?)
+                    }
+                    before => (before, found),
+                };
+                let record = before.clone().unwrap_or_else(|| Record::new(domid, uuid));
+                let outcome = found.judge(domain, &record);
                 let visible = outcome == Published::Visible;
                 let after = Record {
                     port: Some(endpoint.port),
@@ -100,9 +110,9 @@ impl Publisher {
                     published_password: visible && endpoint.password.is_some(),
                     ..record.clone()
                 };
-                after.write(&t).await?;
+                after.write(&t, before.as_ref()).await?;
                 if visible {
-                    write_console(&t, domid, endpoint, &record).await?;
+                    console.write(&t, endpoint, &record, &found).await?;
                 } else {
                     take_back(&t, &record).await?;
                 }
@@ -126,7 +136,8 @@ impl Publisher {
                 if record.tty.is_none() {
                     return record::remove(&t, domid).await;
                 }
-                Record { tty: record.tty, ..Record::new(domid, uuid) }.write(&t).await
+                let after = Record { tty: record.tty.clone(), ..Record::new(domid, uuid) };
+                after.write(&t, Some(&record)).await
             })
             .await
     }
@@ -173,41 +184,79 @@ async fn is_home_of(nodes: &Nodes, domid: Domid, uuid: Uuid) -> Result<bool, Sto
     Ok(vm.is_some_and(|vm| Uuid::from_vm_node(&vm) == Ok(uuid)))
 }
 
-/// Whether the port may be written into the domain's console.
-async fn where_to(t: &Transaction, domain: &Domain, record: &Record) -> Result<Published, StoreError> {
-    let domid = domain.domid;
-    // Looked at again, for the framebuffer's nodes come after the domain was first seen.
-    let has_vfb = t.exists(&paths::libxl(domid, "device/vfb/0")).await?;
-    if has_vfb || domain.has_device_model_vnc() {
-        return Ok(Published::DeviceModel);
+/// The nodes that `xl vncviewer` reads.
+struct Console {
+    domid: Domid,
+}
+
+/// What stands in a domain's console before we publish.
+struct Found {
+    has_vfb: bool,
+    exists: bool,
+    vnc_port: Option<Vec<u8>>,
+    vnc_listen: Option<Vec<u8>>,
+}
+
+impl Console {
+    async fn read(&self, t: &Transaction) -> Result<Found, StoreError> {
+        let (vfb, console) = (paths::libxl(self.domid, "device/vfb/0"), paths::console(self.domid));
+        let (port, listen) = (self.node("vnc-port"), self.node("vnc-listen"));
+        let (has_vfb, exists, vnc_port, vnc_listen) = tokio::try_join!(
+            t.exists(&vfb),
+            t.exists(&console),
+            t.read_optional(&port),
+            t.read_optional(&listen),
+        )?;
+        Ok(Found { has_vfb, exists, vnc_port, vnc_listen })
     }
-    if !t.exists(&paths::console(domid)).await? {
-        // A write would create it, and with the wrong permissions.
-        return Ok(Published::NoConsole);
-    }
-    match t.read_optional(&paths::console_node(domid, "vnc-port")).await? {
-        Some(vnc_port) if !record.is_published_port(&vnc_port) => {
-            Ok(Published::Foreign { vnc_port: super::identity::shorten_bytes(&vnc_port) })
+
+    /// Writes what differs, so that no watch fires for nothing, and the port last.
+    async fn write(
+        &self,
+        t: &Transaction,
+        endpoint: &Endpoint,
+        before: &Record,
+        found: &Found,
+    ) -> Result<(), StoreError> {
+        match &endpoint.password {
+            Some(secret) => write_secret(t, &self.node("vnc-pass"), secret.as_bytes()).await?,
+            None if before.published_password => t.remove(&self.node("vnc-pass")).await?,
+            None => {}
         }
-        _ => Ok(Published::Visible),
+        let port = endpoint.port.to_string();
+        for (node, value, found) in
+            [("vnc-listen", &endpoint.listen, &found.vnc_listen), ("vnc-port", &port, &found.vnc_port)]
+        {
+            if found.as_deref() != Some(value.as_bytes()) {
+                t.write(&self.node(node), value.as_bytes()).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn node(&self, node: &str) -> String {
+        paths::console_node(self.domid, node)
     }
 }
 
-/// Writes the nodes that `xl vncviewer` reads, the port last.
-async fn write_console(
-    t: &Transaction,
-    domid: Domid,
-    endpoint: &Endpoint,
-    before: &Record,
-) -> Result<(), StoreError> {
-    let password = paths::console_node(domid, "vnc-pass");
-    match &endpoint.password {
-        Some(secret) => write_secret(t, &password, secret.as_bytes()).await?,
-        None if before.published_password => t.remove(&password).await?,
-        None => {}
+impl Found {
+    /// Whether our port may be written.
+    fn judge(&self, domain: &Domain, record: &Record) -> Published {
+        // The framebuffer's nodes come after the domain was first seen, hence what was found counts, too.
+        if self.has_vfb || domain.has_device_model_vnc() {
+            return Published::DeviceModel;
+        }
+        if !self.exists {
+            // A write would create it, and with the wrong permissions.
+            return Published::NoConsole;
+        }
+        match &self.vnc_port {
+            Some(vnc_port) if !record.is_published_port(vnc_port) => {
+                Published::Foreign { vnc_port: super::identity::shorten_bytes(vnc_port) }
+            }
+            _ => Published::Visible,
+        }
     }
-    write_changed(t, &paths::console_node(domid, "vnc-listen"), endpoint.listen.as_bytes()).await?;
-    write_changed(t, &paths::console_node(domid, "vnc-port"), endpoint.port.to_string().as_bytes()).await
 }
 
 /// Writes a value that the guest must never read. A new node has its parent's permissions, which let the guest read;
@@ -223,20 +272,16 @@ async fn write_secret(t: &Transaction, path: &str, secret: &[u8]) -> Result<(), 
     t.write(path, secret).await
 }
 
-/// Writes unless the node holds this already, so that no watch fires for nothing.
-async fn write_changed(t: &Transaction, path: &str, value: &[u8]) -> Result<(), StoreError> {
-    if t.read_optional(path).await?.as_deref() == Some(value) { Ok(()) } else { t.write(path, value).await }
-}
-
-/// The record of this life of this guest, new if there is none. One that an earlier guest left under the same number
-/// is removed with all that it stands for.
-async fn own_record(t: &Transaction, domid: Domid, uuid: Uuid) -> Result<Record, StoreError> {
+/// The record of this life of this guest. One that an earlier guest left under the same number is removed with all
+/// that it stands for.
+async fn own_record(t: &Transaction, domid: Domid, uuid: Uuid) -> Result<Option<Record>, StoreError> {
     match record::read(t, domid).await? {
-        Some(record) if record.uuid == Some(uuid) => return Ok(record),
-        Some(stale) => clean_up(t, &stale).await?,
-        None => {}
+        Some(stale) if stale.uuid != Some(uuid) => {
+            clean_up(t, &stale).await?;
+            Ok(None)
+        }
+        record => Ok(record),
     }
-    Ok(Record::new(domid, uuid))
 }
 
 /// Removes a record and, as far as it is still ours, what it says that we wrote.

@@ -56,23 +56,24 @@ impl Record {
         self.published.is_some_and(|port| port.to_string().as_bytes() == value)
     }
 
-    /// Makes the directory say this and nothing else, changing only what differs.
-    pub(super) async fn write(&self, t: &Transaction) -> Result<(), StoreError> {
-        let private = Permissions::private();
-        // Only where they are new: nodes within have their parent's permissions.
-        for directory in [paths::RECORDS, &paths::record(self.domid)] {
-            if !t.exists(directory).await? {
-                t.mkdir(directory).await?;
-                t.set_permissions(directory, &private).await?;
+    /// Makes the directory say this, changing only what differs from what was read before.
+    pub(super) async fn write(&self, t: &Transaction, before: Option<&Self>) -> Result<(), StoreError> {
+        if before.is_none() {
+            // Nodes within have their parent's permissions.
+            let private = Permissions::private();
+            if !t.exists(paths::RECORDS).await? {
+                t.mkdir(paths::RECORDS).await?;
+                t.set_permissions(paths::RECORDS, &private).await?;
             }
+            let directory = paths::record(self.domid);
+            t.mkdir(&directory).await?;
+            t.set_permissions(&directory, &private).await?;
         }
-        for (node, value) in self.nodes() {
+        let before = before.map(Self::nodes).unwrap_or_default();
+        for ((node, value), (_, before)) in self.nodes().into_iter().zip(before) {
             let path = paths::record_node(self.domid, node);
-            let before = t.read_optional(&path).await?;
-            if before.as_deref() == value.as_deref().map(str::as_bytes) {
-                continue;
-            }
             match value {
+                _ if value == before => {}
                 Some(value) => t.write(&path, value.as_bytes()).await?,
                 None => t.remove(&path).await?,
             }

@@ -47,8 +47,9 @@ impl Publisher {
                         return Ok(TtyOutcome::Changed { tty });
                     }
                 }
-                let record = own_record(&t, domid, uuid).await?;
-                Record { tty: Some(tty.clone()), ..record }.write(&t).await?;
+                let before = own_record(&t, domid, uuid).await?;
+                let record = before.clone().unwrap_or_else(|| Record::new(domid, uuid));
+                Record { tty: Some(tty.clone()), ..record }.write(&t, before.as_ref()).await?;
                 t.write(node, tty.own.as_bytes()).await?;
                 Ok(TtyOutcome::Published)
             })
@@ -74,7 +75,7 @@ impl Publisher {
                 if record.port.is_none() {
                     return record::remove(&t, domid).await;
                 }
-                Record { tty: None, ..record }.write(&t).await
+                Record { tty: None, ..record.clone() }.write(&t, Some(&record)).await
             })
             .await
     }

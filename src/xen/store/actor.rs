@@ -204,15 +204,19 @@ impl Actor {
     async fn reconnect(&mut self) -> Option<Connection> {
         let mut backoff = FIRST_BACKOFF;
         loop {
-            let attempt = tokio::time::sleep(backoff);
+            let address = self.address.clone();
+            let attempt = async move {
+                tokio::time::sleep(backoff).await;
+                address.open().await
+            };
             tokio::pin!(attempt);
-            loop {
+            let result = loop {
                 tokio::select! {
-                    () = &mut attempt => break,
+                    result = &mut attempt => break result,
                     command = self.commands.recv() => self.refuse(command?),
                 }
-            }
-            match self.address.open().await {
+            };
+            match result {
                 Ok(connection) => {
                     info!("connected to xenstored again");
                     return Some(connection);
