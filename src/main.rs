@@ -1,2 +1,7 @@
 //! The `xenvnc` command.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    xenvnc::cli::main()
+}

@@ -1,3 +1,14 @@
-//! The RFB protocol (RFC 6143 and the community's extensions).
+//! The RFB protocol (RFC 6143 and the community's extensions), as state machines without sockets or clocks: bytes
+//! in, events and bytes out.
+//!
+//! [`server::ServerConnection`] is one viewer as a server sees it. Below it lie the parts that both directions
+//! share: [`message`]s, [`pixel_format`]s, [`encoding`]s with encoder and decoder side by side, and [`security`].
 
+pub mod deflate;
+pub mod encoding;
+pub mod message;
+pub mod pixel_format;
+pub mod security;
+pub mod server;
 pub mod tile;
+pub mod wire;

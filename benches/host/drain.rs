@@ -1,0 +1,156 @@
+//! How fast a console's output is taken, against a plain reader of the same pty.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::guest::raw_pty;
+use crate::host::{Host, eventually};
+
+const RUNS: usize = 25;
+const DOMID: u16 = 7;
+
+/// Writes `seq 1 200000` to the master of a pty as xenconsoled does, again and again, with different readers on its
+/// slave; a run ends when the writer has got rid of the last byte. What still waits in the pty then, up to 64 KiB,
+/// is left out alike for all.
+pub(crate) fn run() {
+    let output = seq();
+    println!("\nDrain: the output of `seq 1 200000` ({} bytes) from the master of a pty", output.len());
+    println!("{:<32} {:>12} {:>12} {:>8}", "reader", "median, MB/s", "best, MB/s", "ratio");
+    for mode in ["attach", "interpose"] {
+        // The history file is part of the daily road, so it stays on.
+        let mut host = Host::new(&[&format!("console.mode={mode}")]);
+        host.quiet();
+        host.start_daemon();
+        let (mut master, _slave, tty) = raw_pty();
+
+        let plain = plain_reader(&tty, || rates(&mut master, &output));
+        line("plain reader (cat)", &plain, &plain);
+
+        host.add_domain_with_tty(DOMID, "seq", &tty.display().to_string());
+        host.await_port(DOMID, Instant::now());
+        eventually("the console's adoption", || {
+            master.write_all(b"\r\nready\r\n").expect("the pty");
+            if host.history("seq").contains("ready") { Ok(()) } else { Err(host.log()) }
+        });
+        let alone = rates(&mut master, &output);
+        line(&format!("daemon, {mode}, no viewer"), &alone, &plain);
+
+        let port = host.published_port(DOMID).expect("a port");
+        let viewer = Viewer::connect(port);
+        let watched = rates(&mut master, &output);
+        line(&format!("daemon, {mode}, one viewer"), &watched, &plain);
+        println!("{:<32} {:>12} updates", "  which got", viewer.updates());
+    }
+}
+
+/// What `seq 1 200000` prints on a terminal.
+fn seq() -> Vec<u8> {
+    let mut output = Vec::new();
+    for number in 1..=200_000 {
+        write!(output, "{number}\r\n").expect("memory");
+    }
+    output
+}
+
+/// The rates of all runs in MB/s, slowest first.
+fn rates(master: &mut File, output: &[u8]) -> Vec<f64> {
+    let mut rates: Vec<f64> = (0..RUNS)
+        .map(|_| {
+            let start = Instant::now();
+            master.write_all(output).expect("the pty");
+            output.len() as f64 / start.elapsed().as_secs_f64() / 1e6
+        })
+        .collect();
+    rates.sort_by(f64::total_cmp);
+    rates
+}
+
+fn line(who: &str, rates: &[f64], plain: &[f64]) {
+    let median = |rates: &[f64]| rates[rates.len() / 2];
+    let best = rates.last().copied().unwrap_or_default();
+    println!("{who:<32} {:>12.1} {best:>12.1} {:>8.2}", median(rates), median(rates) / median(plain));
+}
+
+/// Runs `body` while another process reads the pty and throws everything away.
+fn plain_reader<T>(tty: &Path, body: impl FnOnce() -> T) -> T {
+    let slave = File::open(tty).expect("the pty");
+    let mut reader = Command::new("cat").stdin(slave).stdout(Stdio::null()).spawn().expect("cat");
+    let result = body();
+    // The last bytes: else the daemon would find them.
+    thread::sleep(Duration::from_millis(200));
+    reader.kill().expect("the reader's end");
+    reader.wait().expect("the reader's end");
+    result
+}
+
+/// A viewer that always has a request under way, and decodes what it gets (vnc-rs: we did not write it).
+struct Viewer {
+    updates: Arc<AtomicU64>,
+    stop: Arc<AtomicBool>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Viewer {
+    fn connect(port: u16) -> Self {
+        let (updates, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+        let (counted, stopped) = (updates.clone(), stop.clone());
+        let thread = thread::spawn(move || {
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(watch(port, &counted, &stopped));
+        });
+        let viewer = Self { updates, stop, thread: Some(thread) };
+        eventually("the viewer's first update", || {
+            if viewer.updates() > 0 { Ok(()) } else { Err("none yet".to_owned()) }
+        });
+        viewer
+    }
+
+    fn updates(&self) -> u64 {
+        self.updates.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Viewer {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+async fn watch(port: u16, updates: &AtomicU64, stop: &AtomicBool) {
+    let stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.expect("a connection");
+    let client = vnc::VncConnector::new(stream)
+        .set_auth_method(async { Ok(String::new()) })
+        .add_encoding(vnc::VncEncoding::Zrle)
+        .add_encoding(vnc::VncEncoding::CopyRect)
+        .add_encoding(vnc::VncEncoding::Raw)
+        .allow_shared(true)
+        .set_pixel_format(vnc::PixelFormat::bgra())
+        .build()
+        .expect("a viewer")
+        .try_start()
+        .await
+        .expect("a handshake")
+        .finish()
+        .expect("a viewer");
+    while !stop.load(Ordering::Relaxed) {
+        client.input(vnc::X11Event::Refresh).await.expect("a request");
+        // Whatever has come; then the next request.
+        while let Ok(Some(event)) = client.poll_event().await {
+            if matches!(event, vnc::VncEvent::RawImage(..) | vnc::VncEvent::Copy(..)) {
+                updates.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let _ = client.close().await;
+}

@@ -1,0 +1,264 @@
+//! The command line.
+
+mod client;
+mod commands;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{Config, ConfigError};
+use crate::{daemon, demo};
+
+/// One VNC endpoint for every Xen domain: its console from the first boot message on.
+#[derive(Debug, Parser)]
+#[command(name = "xenvnc", version, arg_required_else_help = true, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve every domain of this host until SIGTERM; SIGHUP reads the configuration again
+    Daemon(DaemonArguments),
+    /// Serve a simulated host: no Xen and no root needed
+    Demo(DemoArguments),
+    /// List the domains that are served
+    List {
+        #[command(flatten)]
+        socket: Socket,
+        /// Print a JSON array instead of a table
+        #[arg(long)]
+        json: bool,
+    },
+    /// Start a VNC viewer ($VNCVIEWER, else vncviewer) on a domain
+    View {
+        #[command(flatten)]
+        socket: Socket,
+        /// The domain's name, UUID or domid
+        domain: String,
+        /// Arguments for the viewer
+        #[arg(last = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Show another VT to every viewer of a domain
+    Switch {
+        #[command(flatten)]
+        socket: Socket,
+        /// The domain's name, UUID or domid
+        domain: String,
+        /// The VT: 1 to 12, or F1 to F12
+        #[arg(value_parser = parse_vt)]
+        vt: u8,
+    },
+    /// Save what a domain shows as a PNG file
+    Screenshot {
+        #[command(flatten)]
+        socket: Socket,
+        /// The domain's name, UUID or domid
+        domain: String,
+        /// The VT instead of the one that a new viewer gets: 1 to 12, or F1 to F12
+        #[arg(long, value_parser = parse_vt)]
+        vt: Option<u8>,
+        /// The file to write; - is standard output
+        file: PathBuf,
+    },
+    /// Print what a domain's console has printed, oldest first
+    History {
+        #[command(flatten)]
+        socket: Socket,
+        /// The domain's name, UUID or domid
+        domain: String,
+        /// Print the very bytes, with their control sequences
+        #[arg(long)]
+        raw: bool,
+    },
+    /// Type on a domain's console
+    Type {
+        #[command(flatten)]
+        socket: Socket,
+        /// The domain's name, UUID or domid
+        domain: String,
+        /// What to type, joined by blanks; without it, standard input is typed (a line feed is Return)
+        text: Vec<String>,
+        /// Press Return at the end
+        #[arg(long)]
+        enter: bool,
+    },
+    /// Make the daemon look at xenstore again, and wait until it has
+    Rescan {
+        #[command(flatten)]
+        socket: Socket,
+    },
+    /// Show how the daemon is
+    Status {
+        #[command(flatten)]
+        socket: Socket,
+        /// Print a JSON object instead of lines
+        #[arg(long)]
+        json: bool,
+    },
+    /// Runs a simulated guest's shell; used by the demo
+    #[command(hide = true)]
+    DemoGuest {
+        /// The guest's terminal
+        tty: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+struct DaemonArguments {
+    /// The configuration file [default: /etc/xenvnc/config.toml, if it exists]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Set one configuration value, over the file's; the value is not quoted
+    #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
+    sets: Vec<String>,
+    /// Check the configuration and exit
+    #[arg(long)]
+    check: bool,
+}
+
+#[derive(Debug, Args)]
+struct DemoArguments {
+    /// How many domains the simulated host starts with
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(0..=1000))]
+    domains: u16,
+    /// Let this many further domains come, reboot and go all the time
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=1000))]
+    churn: u16,
+    /// Set one configuration value of the daemon; the value is not quoted
+    #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
+    sets: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+struct Socket {
+    /// The daemon's control socket [default: control.socket of /etc/xenvnc/config.toml, else
+    /// /run/xenvnc/control.sock]
+    #[arg(long, value_name = "PATH")]
+    socket: Option<PathBuf>,
+}
+
+fn parse_vt(text: &str) -> Result<u8, String> {
+    match text.trim_start_matches(['f', 'F']).parse() {
+        Ok(vt @ 1..=12) => Ok(vt),
+        _ => Err("a VT is 1 to 12, or F1 to F12".into()),
+    }
+}
+
+/// Exit status for a command line or configuration that cannot be used.
+const EXIT_USAGE: u8 = 2;
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(arguments.command) {
+        Ok(status) => status,
+        Err(error) => {
+            let wrong_usage = error.chain().any(|e| {
+                e.is::<ConfigError>()
+                    || e.downcast_ref::<daemon::DaemonError>().is_some_and(daemon::DaemonError::is_usage)
+            });
+            // The process ends either way: there is nobody left to tell when stderr is closed.
+            let _ = writeln!(std::io::stderr(), "xenvnc: {error:#}");
+            if wrong_usage { ExitCode::from(EXIT_USAGE) } else { ExitCode::FAILURE }
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Daemon(arguments) => {
+            let load = move || Config::load(arguments.config.as_deref(), &arguments.sets);
+            let config = load()?;
+            if arguments.check {
+                daemon::check(&config)?;
+                writeln!(std::io::stdout(), "the configuration is good")?;
+                return Ok(ExitCode::SUCCESS);
+            }
+            init_logging();
+            daemon::run(config, Box::new(load))?;
+        }
+        Command::Demo(arguments) => {
+            init_logging();
+            commands::demo(arguments.domains, arguments.churn, &arguments.sets)?;
+        }
+        Command::DemoGuest { tty } => return Err(demo::run_guest(&tty).into()),
+        Command::List { socket, json } => commands::list(&mut connect(&socket)?, json)?,
+        Command::Status { socket, json } => commands::status(&mut connect(&socket)?, json)?,
+        Command::Rescan { socket } => commands::rescan(&mut connect(&socket)?)?,
+        Command::Switch { socket, domain, vt } => commands::switch(&mut connect(&socket)?, domain, vt)?,
+        Command::View { socket, domain, arguments } => {
+            commands::view(&mut connect(&socket)?, &domain, &arguments)?;
+        }
+        Command::Screenshot { socket, domain, vt, file } => {
+            commands::screenshot(&mut connect(&socket)?, domain, vt, &file)?;
+        }
+        Command::History { socket, domain, raw } => {
+            commands::history(&mut connect(&socket)?, domain, raw)?;
+        }
+        Command::Type { socket, domain, text, enter } => {
+            commands::type_text(&mut connect(&socket)?, domain, &text, enter)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn connect(socket: &Socket) -> anyhow::Result<client::Client> {
+    let path = match &socket.socket {
+        Some(path) => path.clone(),
+        None => Config::load(None, &[])?.control_socket,
+    };
+    client::Client::connect(&path)
+}
+
+/// Logs go to stderr, where journald and a terminal both find them; `RUST_LOG` chooses what.
+fn init_logging() {
+    use std::io::IsTerminal;
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let journal = std::env::var_os("JOURNAL_STREAM").is_some();
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false);
+    // journald stamps each line itself.
+    if journal { builder.without_time().init() } else { builder.init() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_vt_is_a_number_or_a_function_key() {
+        assert_eq!(parse_vt("F7"), Ok(7));
+        assert_eq!(parse_vt("12"), Ok(12));
+        assert!(parse_vt("0").is_err() && parse_vt("f13").is_err() && parse_vt("x").is_err());
+    }
+
+    #[test]
+    fn the_socket_may_follow_the_command() {
+        let parsed = Arguments::try_parse_from(["xenvnc", "type", "--socket", "/s", "tiny", "ls", "-l"]);
+        assert!(parsed.is_err(), "an unknown option must not be typed silently");
+        let parsed =
+            Arguments::try_parse_from(["xenvnc", "type", "tiny", "--socket", "/s", "--", "ls", "-l"])
+                .unwrap();
+        let Command::Type { socket, domain, text, .. } = parsed.command else { panic!() };
+        assert_eq!((socket.socket, domain.as_str()), (Some(PathBuf::from("/s")), "tiny"));
+        assert_eq!(text, ["ls", "-l"]);
+    }
+}

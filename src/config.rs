@@ -1,0 +1,657 @@
+//! The configuration file and `--set`.
+//!
+//! The file is TOML; `xen-hooks/config.toml` explains every key. A file or `--set` is first parsed into a
+//! [`Layer`], in which everything is optional; layers are laid over the defaults, and `[[domain]]` blocks over those
+//! for the domains that they match. Values are checked when they are parsed, so that an error names the key and
+//! where it stands, and nothing is opened before the whole configuration is known to be good.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use serde::Deserialize;
+use serde::de::{self, Deserializer, Visitor};
+
+/// Where the daemon looks when `--config` is not given. It may be missing; a file that was named may not.
+pub const DEFAULT_FILE: &str = "/etc/xenvnc/config.toml";
+
+/// The largest configuration file that is read, in bytes: far above any real one, far below what hurts.
+const MAX_FILE_BYTES: u64 = 1 << 20;
+
+/// The most history lines that may be asked for a domain; at about 100 bytes each, 100 MB.
+const MAX_HISTORY_LINES: usize = 1_000_000;
+
+/// Why a configuration was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file that was named could not be read.
+    #[error("cannot read configuration file {path:?}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file is larger than any configuration.
+    #[error("configuration file {path:?} has {bytes} bytes, more than {MAX_FILE_BYTES}")]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its size.
+        bytes: u64,
+    },
+    /// The file has an unknown key or a value that does not fit; the source names the key, line and column.
+    #[error("configuration file {path:?}: {source}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The key, line and column.
+        source: Box<toml::de::Error>,
+    },
+    /// A `--set` is not of the form `section.key=value`.
+    #[error("--set {argument:?}: want section.key=value")]
+    SetForm {
+        /// The argument as it was given.
+        argument: String,
+    },
+    /// A `--set` names an unknown key, or its value does not fit.
+    #[error("--set {argument:?}: {message}")]
+    Set {
+        /// The argument as it was given.
+        argument: String,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// A value that is checked against the system (a password file, a glob) does not hold.
+    #[error("{key}: {message}")]
+    Value {
+        /// The key, as `section.key`.
+        key: String,
+        /// What is wrong with it.
+        message: String,
+    },
+}
+
+/// How a domain's console is reached (`console.mode`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ConsoleMode {
+    /// `interpose` where another console daemon runs, `own` where none does.
+    #[default]
+    Auto,
+    /// Between xenconsoled's pty and everybody else.
+    Interpose,
+    /// Instead of xenconsoled, on the console ring itself.
+    Own,
+    /// Open the published pty and share it; for tests and simple set-ups.
+    Attach,
+}
+
+impl FromStr for ConsoleMode {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "interpose" => Ok(Self::Interpose),
+            "own" => Ok(Self::Own),
+            "attach" => Ok(Self::Attach),
+            other => Err(format!("{other:?} is not a console mode: want auto, interpose, own or attach")),
+        }
+    }
+}
+
+/// Where viewers may connect (`vnc.listen`): an address, and a port where one is wanted instead of the range's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Listen {
+    /// The address to bind.
+    pub address: IpAddr,
+    /// A port to use before the range's; 0 lets the system choose a free one for every domain.
+    pub port: Option<u16>,
+}
+
+impl FromStr for Listen {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Ok(address) = text.parse::<IpAddr>() {
+            return Ok(Self { address, port: None });
+        }
+        if text == "localhost" {
+            return Ok(Self { address: IpAddr::from([127, 0, 0, 1]), port: None });
+        }
+        let with_port = text.replace("localhost:", "127.0.0.1:");
+        with_port
+            .parse::<SocketAddr>()
+            .map(|at| Self { address: at.ip(), port: Some(at.port()) })
+            .map_err(|_| format!("{text:?} is not an address: want ADDR or ADDR:PORT, such as 127.0.0.1"))
+    }
+}
+
+/// A range of TCP ports (`vnc.ports`), first and last included.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ports(pub RangeInclusive<u16>);
+
+impl FromStr for Ports {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("{text:?} is not a range of ports: want FIRST-LAST, such as 5900-5999");
+        let (first, last) = text.split_once('-').unwrap_or((text, text));
+        let first: u16 = first.trim().parse().map_err(|_| wrong())?;
+        let last: u16 = last.trim().parse().map_err(|_| wrong())?;
+        if first == 0 || first > last {
+            return Err(wrong());
+        }
+        Ok(Self(first..=last))
+    }
+}
+
+/// A number of lines, at most [`MAX_HISTORY_LINES`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lines(pub usize);
+
+impl FromStr for Lines {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            Ok(lines) if lines <= MAX_HISTORY_LINES => Ok(Self(lines)),
+            _ => Err(format!("{text:?} is not a number of lines from 0 to {MAX_HISTORY_LINES}")),
+        }
+    }
+}
+
+/// Columns or rows of a text screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cells(pub u16);
+
+impl FromStr for Cells {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            Ok(cells @ 2..=500) => Ok(Self(cells)),
+            _ => Err(format!("{text:?} is not a number of cells from 2 to 500")),
+        }
+    }
+}
+
+/// An amount of bytes, from 4 KiB to 1 GiB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bytes(pub u64);
+
+impl FromStr for Bytes {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            Ok(bytes @ 4096..=0x4000_0000) => Ok(Self(bytes)),
+            _ => Err(format!("{text:?} is not a number of bytes from 4096 to 1073741824")),
+        }
+    }
+}
+
+/// A yes or no.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Switch(pub bool);
+
+impl FromStr for Switch {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "true" => Ok(Self(true)),
+            "false" => Ok(Self(false)),
+            other => Err(format!("{other:?} is neither true nor false")),
+        }
+    }
+}
+
+/// A path that is not empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FilePath(pub PathBuf);
+
+impl FromStr for FilePath {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.is_empty() || text.contains('\0') {
+            return Err(format!("{text:?} is not a path"));
+        }
+        Ok(Self(PathBuf::from(text)))
+    }
+}
+
+/// Chords, separated by commas in `--set`; their syntax is `seat`'s and is checked there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chords(pub Vec<String>);
+
+impl FromStr for Chords {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Ok(Self(text.split(',').map(|chord| chord.trim().to_owned()).filter(|c| !c.is_empty()).collect()))
+    }
+}
+
+/// Deserializes what a TOML file gives (a string, a number, a boolean or an array of strings) through `FromStr`, so
+/// that a file and `--set` accept the same values and give the same errors.
+macro_rules! deserialize_by_from_str {
+    ($($type:ty),*) => { $(
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_any(Text).and_then(|text| text.parse().map_err(de::Error::custom))
+            }
+        }
+    )* };
+}
+deserialize_by_from_str!(ConsoleMode, Listen, Ports, Lines, Cells, Bytes, Switch, FilePath, Chords);
+
+struct Text;
+
+impl<'de> Visitor<'de> for Text {
+    type Value = String;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string, a number, true or false, or an array of strings")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<String, E> {
+        Ok(text.to_owned())
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<String, E> {
+        Ok(number.to_string())
+    }
+
+    fn visit_bool<E: de::Error>(self, value: bool) -> Result<String, E> {
+        Ok(value.to_string())
+    }
+
+    fn visit_seq<A: de::SeqAccess<'de>>(self, mut items: A) -> Result<String, A::Error> {
+        let mut all = Vec::new();
+        while let Some(item) = items.next_element::<String>()? {
+            all.push(item);
+        }
+        Ok(all.join(","))
+    }
+}
+
+/// One layer of configuration: a file, a `--set` or a `[[domain]]` block. What is `None` comes from below.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Layer {
+    control: ControlLayer,
+    xenstore: XenstoreLayer,
+    console: ConsoleLayer,
+    vnc: VncLayer,
+    history: HistoryLayer,
+    seat: SeatLayer,
+    domain: Vec<DomainLayer>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct ControlLayer {
+    socket: Option<FilePath>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct XenstoreLayer {
+    socket: Option<FilePath>,
+    wait: Option<Switch>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct ConsoleLayer {
+    mode: Option<ConsoleMode>,
+    runtime_dir: Option<FilePath>,
+    columns: Option<Cells>,
+    rows: Option<Cells>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct VncLayer {
+    enabled: Option<Switch>,
+    listen: Option<Listen>,
+    ports: Option<Ports>,
+    unix_dir: Option<FilePath>,
+    password_file: Option<FilePath>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct HistoryLayer {
+    enabled: Option<Switch>,
+    dir: Option<FilePath>,
+    lines: Option<Lines>,
+    bytes: Option<Bytes>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct SeatLayer {
+    chords: Option<Chords>,
+}
+
+/// A `[[domain]]` block: what may differ from domain to domain.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DomainLayer {
+    #[serde(rename = "match")]
+    pattern: String,
+    #[serde(default)]
+    console: ConsoleLayer,
+    #[serde(default)]
+    vnc: VncLayer,
+    #[serde(default)]
+    history: HistoryLayer,
+    #[serde(default)]
+    seat: SeatLayer,
+}
+
+/// The whole configuration, checked.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `control.socket`: where the daemon answers `xenvnc list` and its siblings.
+    pub control_socket: PathBuf,
+    /// `xenstore.socket`: xenstored's socket; `None` looks in the usual places.
+    pub xenstore_socket: Option<PathBuf>,
+    /// `xenstore.wait`: wait for xenstored instead of giving up when it is not there at the start.
+    pub xenstore_wait: bool,
+    /// `console.runtime_dir`: where the ptys that we publish live.
+    pub runtime_dir: PathBuf,
+    /// `vnc.unix_dir`: where domains beyond the port range get a Unix socket.
+    pub unix_dir: PathBuf,
+    /// `history.dir`: where consoles are recorded; `None` when `history.enabled` is false.
+    pub history_dir: Option<PathBuf>,
+    base: DomainConfig,
+    overrides: Vec<DomainLayer>,
+}
+
+/// What holds for one domain after the `[[domain]]` blocks that match it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DomainConfig {
+    /// `vnc.enabled`: whether this domain is served at all.
+    pub enabled: bool,
+    /// `console.mode`.
+    pub mode: ConsoleMode,
+    /// `console.columns`.
+    pub columns: u16,
+    /// `console.rows`.
+    pub rows: u16,
+    /// `vnc.listen`.
+    pub listen: Listen,
+    /// `vnc.ports`.
+    pub ports: Ports,
+    /// `vnc.password_file`: a file with one line; viewers must know it (VncAuth).
+    pub password_file: Option<PathBuf>,
+    /// `history.lines`: lines that a viewer can scroll back.
+    pub history_lines: usize,
+    /// `history.bytes`: bytes of console output that are kept in `history.dir`.
+    pub history_bytes: u64,
+    /// `seat.chords`: key chords in the syntax of `seat`; `None` means the built-in ones.
+    pub chords: Option<Vec<String>>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            control_socket: "/run/xenvnc/control.sock".into(),
+            xenstore_socket: None,
+            xenstore_wait: false,
+            runtime_dir: "/run/xenvnc".into(),
+            unix_dir: "/run/xenvnc".into(),
+            // In memory, so that no disk can hold up a console; it outlives the daemon, and the guests do not
+            // outlive the memory.
+            history_dir: Some("/run/xenvnc/history".into()),
+            base: DomainConfig {
+                enabled: true,
+                mode: ConsoleMode::Auto,
+                columns: 80,
+                rows: 25,
+                listen: Listen { address: IpAddr::from([127, 0, 0, 1]), port: None },
+                ports: Ports(5900..=5999),
+                password_file: None,
+                history_lines: 1000,
+                history_bytes: 256 << 10,
+                chords: None,
+            },
+            overrides: Vec::new(),
+        }
+    }
+}
+
+impl Config {
+    /// Reads `file`, or the default file if there is one, and lays the `--set` arguments over it.
+    ///
+    /// # Errors
+    /// A file that was named and cannot be read, an unknown key, a value that does not fit: the error names the
+    /// file, line and key, or the argument.
+    pub fn load(file: Option<&Path>, sets: &[String]) -> Result<Self, ConfigError> {
+        let mut config = Self::default();
+        let path = file.unwrap_or(Path::new(DEFAULT_FILE));
+        match read_bounded(path) {
+            Ok(text) => config.apply(parse_file(path, &text)?)?,
+            Err(ConfigError::Read { source, .. })
+                if file.is_none() && source.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        for argument in sets {
+            config.apply(parse_set(argument)?)?;
+        }
+        Ok(config)
+    }
+
+    /// What holds for the domain of this name and UUID: later blocks win over earlier ones.
+    #[must_use]
+    pub fn domain(&self, name: &str, uuid: &str) -> DomainConfig {
+        let mut config = self.base.clone();
+        for layer in &self.overrides {
+            if glob_match::glob_match(&layer.pattern, name) || glob_match::glob_match(&layer.pattern, uuid) {
+                config.apply(&layer.console, &layer.vnc, &layer.history, &layer.seat);
+            }
+        }
+        config
+    }
+
+    /// The configuration of the domains that no `[[domain]]` block matches, and of each block laid over it, with
+    /// the prefix that names it in errors: everything that must be checked before the daemon starts.
+    pub fn variants(&self) -> impl Iterator<Item = (String, DomainConfig)> + '_ {
+        let blocks = self.overrides.iter().map(|layer| {
+            let mut config = self.base.clone();
+            config.apply(&layer.console, &layer.vnc, &layer.history, &layer.seat);
+            (format!("[[domain]] match = {:?}: ", layer.pattern), config)
+        });
+        std::iter::once((String::new(), self.base.clone())).chain(blocks)
+    }
+
+    fn apply(&mut self, layer: Layer) -> Result<(), ConfigError> {
+        self.base.apply(&layer.console, &layer.vnc, &layer.history, &layer.seat);
+        set(&mut self.control_socket, layer.control.socket.map(|p| p.0));
+        set(&mut self.xenstore_wait, layer.xenstore.wait.map(|w| w.0));
+        set(&mut self.runtime_dir, layer.console.runtime_dir.map(|p| p.0));
+        set(&mut self.unix_dir, layer.vnc.unix_dir.map(|p| p.0));
+        if let Some(socket) = layer.xenstore.socket {
+            self.xenstore_socket = Some(socket.0);
+        }
+        if let Some(dir) = layer.history.dir {
+            self.history_dir = Some(dir.0);
+        }
+        if layer.history.enabled == Some(Switch(false)) {
+            self.history_dir = None;
+        }
+        for block in &layer.domain {
+            let everywhere_only = [
+                ("console.runtime_dir", block.console.runtime_dir.is_some()),
+                ("vnc.unix_dir", block.vnc.unix_dir.is_some()),
+                ("history.dir", block.history.dir.is_some()),
+                ("history.enabled", block.history.enabled.is_some()),
+            ];
+            if let Some((key, _)) = everywhere_only.into_iter().find(|(_, given)| *given) {
+                return Err(ConfigError::Value {
+                    key: format!("[[domain]] match = {:?}: {key}", block.pattern),
+                    message: "holds for all domains and cannot differ for one".into(),
+                });
+            }
+        }
+        self.overrides.extend(layer.domain);
+        Ok(())
+    }
+}
+
+impl DomainConfig {
+    /// Whether a seat that runs with `other` listens where this one says and reaches its console as this one says,
+    /// so that it can go on when the configuration changes.
+    #[must_use]
+    pub fn same_place(&self, other: &Self) -> bool {
+        let place = |c: &Self| {
+            (c.mode, c.columns, c.rows, c.listen, c.ports.clone(), c.history_lines, c.history_bytes)
+        };
+        place(self) == place(other)
+    }
+
+    fn apply(&mut self, console: &ConsoleLayer, vnc: &VncLayer, history: &HistoryLayer, seat: &SeatLayer) {
+        set(&mut self.mode, console.mode);
+        set(&mut self.columns, console.columns.map(|c| c.0));
+        set(&mut self.rows, console.rows.map(|c| c.0));
+        set(&mut self.enabled, vnc.enabled.map(|e| e.0));
+        set(&mut self.listen, vnc.listen);
+        set(&mut self.ports, vnc.ports.clone());
+        set(&mut self.history_lines, history.lines.map(|l| l.0));
+        set(&mut self.history_bytes, history.bytes.map(|b| b.0));
+        if let Some(file) = &vnc.password_file {
+            self.password_file = Some(file.0.clone());
+        }
+        if let Some(chords) = &seat.chords {
+            self.chords = Some(chords.0.clone());
+        }
+    }
+}
+
+fn set<T>(place: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *place = value;
+    }
+}
+
+fn read_bounded(path: &Path) -> Result<String, ConfigError> {
+    let failed = |source| ConfigError::Read { path: path.to_owned(), source };
+    let bytes = std::fs::metadata(path).map_err(failed)?.len();
+    if bytes > MAX_FILE_BYTES {
+        return Err(ConfigError::TooLarge { path: path.to_owned(), bytes });
+    }
+    std::fs::read_to_string(path).map_err(failed)
+}
+
+fn parse_file(path: &Path, text: &str) -> Result<Layer, ConfigError> {
+    toml::from_str(text)
+        .map_err(|source| ConfigError::File { path: path.to_owned(), source: Box::new(source) })
+}
+
+fn parse_set(argument: &str) -> Result<Layer, ConfigError> {
+    let form = || ConfigError::SetForm { argument: argument.to_owned() };
+    let (name, value) = argument.split_once('=').ok_or_else(form)?;
+    let (section, key) = name.split_once('.').ok_or_else(form)?;
+    if section.is_empty() || key.is_empty() || section == "domain" {
+        return Err(form());
+    }
+    let leaf = toml::Table::from_iter([(key.to_owned(), toml::Value::String(value.to_owned()))]);
+    let table = toml::Table::from_iter([(section.to_owned(), toml::Value::Table(leaf))]);
+    table.try_into().map_err(|error: toml::de::Error| ConfigError::Set {
+        argument: argument.to_owned(),
+        message: error.message().to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sets(arguments: &[&str]) -> Result<Config, ConfigError> {
+        let empty = tempfile::NamedTempFile::new().unwrap();
+        let arguments: Vec<String> = arguments.iter().map(|a| (*a).to_owned()).collect();
+        Config::load(Some(empty.path()), &arguments)
+    }
+
+    fn file(text: &str) -> Result<Config, ConfigError> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        Config::load(Some(file.path()), &[])
+    }
+
+    fn message(result: Result<Config, ConfigError>) -> String {
+        result.unwrap_err().to_string()
+    }
+
+    #[test]
+    fn set_takes_values_unquoted() {
+        let config = sets(&[
+            "vnc.ports=5950-5960",
+            "vnc.listen=0.0.0.0",
+            "history.lines=17",
+            "console.mode=attach",
+            "xenstore.socket=/tmp/a b/socket",
+            "xenstore.wait=true",
+        ])
+        .unwrap();
+        let domain = config.domain("any", "");
+        assert_eq!(domain.ports, Ports(5950..=5960));
+        assert_eq!(domain.listen, Listen { address: [0, 0, 0, 0].into(), port: None });
+        assert_eq!((domain.history_lines, domain.mode), (17, ConsoleMode::Attach));
+        assert_eq!(config.xenstore_socket.as_deref(), Some(Path::new("/tmp/a b/socket")));
+        assert!(config.xenstore_wait);
+    }
+
+    #[test]
+    fn set_errors_name_the_argument_and_what_was_wanted() {
+        for (argument, part) in [
+            ("vnc.prots=1-2", "unknown field `prots`"),
+            ("nothing.here=1", "unknown field `nothing`"),
+            ("vnc.ports=9-1", "FIRST-LAST"),
+            ("vnc.ports=0-70000", "FIRST-LAST"),
+            ("history.lines=-1", "number of lines"),
+            ("console.mode=steal", "interpose"),
+            ("vnc.listen=everywhere", "ADDR:PORT"),
+            ("vnc.enabled=maybe", "true nor false"),
+            ("vncports", "section.key=value"),
+            ("domain.match=x", "section.key=value"),
+        ] {
+            let text = message(sets(&[argument]));
+            assert!(text.contains(argument) && text.contains(part), "{argument}: {text}");
+        }
+    }
+
+    #[test]
+    fn file_errors_name_the_key_and_line() {
+        let text = message(file("[vnc]\nports = \"5900-5999\"\nlisen = \"127.0.0.1\"\n"));
+        assert!(text.contains("line 3") && text.contains("lisen"), "{text}");
+        let text = message(file("[history]\n\nlines = \"many\"\n"));
+        assert!(text.contains("line 3") && text.contains("many"), "{text}");
+        let text = message(Config::load(Some(Path::new("/nonexistent/x.toml")), &[]));
+        assert!(text.contains("/nonexistent/x.toml"), "{text}");
+    }
+
+    #[test]
+    fn domain_blocks_override_by_name_or_uuid_and_later_ones_win() {
+        let config = file(
+            "[history]\nlines = 5\n[[domain]]\nmatch = \"web-*\"\nhistory.lines = 7\nvnc.enabled = false\n\
+             [[domain]]\nmatch = \"2991347e-*\"\nhistory.lines = 9\nseat.chords = [\"ctrl-alt-f7\"]\n",
+        )
+        .unwrap();
+        assert_eq!(config.domain("db", "1").history_lines, 5);
+        assert_eq!(config.domain("web-1", "1").history_lines, 7);
+        assert!(!config.domain("web-1", "1").enabled);
+        let both = config.domain("web-1", "2991347e-f9bd");
+        assert_eq!((both.history_lines, both.chords), (9, Some(vec!["ctrl-alt-f7".to_owned()])));
+        let text = message(file("[[domain]]\nmatch = \"a\"\nhistory.dir = \"/x\"\n"));
+        assert!(text.contains("history.dir") && text.contains("\"a\""), "{text}");
+        let text = message(file("[[domain]]\nmatch = \"a\"\nvnc.port = 1\n"));
+        assert!(text.contains("port") && text.contains("line 3"), "{text}");
+    }
+}

@@ -1,0 +1,150 @@
+//! What is said over the control socket: types only, shared by the command line and the daemon.
+//!
+//! A client sends one [`Request`] as a line of JSON and reads one [`Reply`] as a line of JSON; a reply that announces
+//! a payload is followed by exactly that many bytes (a picture, a console's bytes). A connection may carry any
+//! number of requests, one after another.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// The longest request line that the daemon reads, in bytes; `type` is the only request that can be long.
+pub const MAX_REQUEST_BYTES: usize = 1 << 20;
+
+/// What a client asks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Request {
+    /// All domains that are served: [`Answer::Domains`].
+    List,
+    /// The daemon itself: [`Answer::Status`].
+    Status,
+    /// Look at xenstore again, now: [`Answer::Done`] when it is reconciled.
+    Rescan,
+    /// What a VT shows, as a PNG payload.
+    Screenshot {
+        /// The domain's name, UUID or domid.
+        domain: String,
+        /// The VT, 1 to 12; `None` is the one that a new viewer would get.
+        vt: Option<u8>,
+    },
+    /// Show another VT to every viewer of a domain: [`Answer::Done`].
+    Switch {
+        /// The domain's name, UUID or domid.
+        domain: String,
+        /// The VT, 1 to 12.
+        vt: u8,
+    },
+    /// What the console printed, oldest first, as payload.
+    History {
+        /// The domain's name, UUID or domid.
+        domain: String,
+        /// The very bytes, instead of text without control sequences.
+        #[serde(default)]
+        raw: bool,
+    },
+    /// Types on the console: [`Answer::Done`] when all of it was taken.
+    Type {
+        /// The domain's name, UUID or domid.
+        domain: String,
+        /// The text; a line feed is the Return key.
+        text: String,
+    },
+}
+
+/// What the daemon answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reply {
+    /// It was done.
+    Ok(Answer),
+    /// It was refused, and why.
+    Error(String),
+}
+
+/// The content of an [`Reply::Ok`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// Nothing more to say.
+    Done,
+    /// The domains, by domid.
+    Domains(Vec<DomainInfo>),
+    /// The daemon.
+    Status(Status),
+    /// This many bytes follow the line.
+    Payload(u64),
+}
+
+/// One domain that is served.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DomainInfo {
+    /// The guest's name; control characters are replaced.
+    pub name: String,
+    /// The guest's UUID.
+    pub uuid: String,
+    /// The domid of its present life.
+    pub domid: u16,
+    /// Where viewers connect: `ADDRESS:PORT`, or the path of a Unix socket.
+    pub address: String,
+    /// The VT that a new viewer gets, 1 to 12.
+    pub vt: u8,
+    /// How many viewers are connected.
+    pub viewers: usize,
+    /// How the console is reached: `interpose`, `own`, `attach`, or `none`.
+    pub console: String,
+    /// Why there is no console, where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+}
+
+impl DomainInfo {
+    /// Whether a user who says `id` means this domain: by name, UUID or domid.
+    #[must_use]
+    pub fn is_called(&self, id: &str) -> bool {
+        self.name == id || self.uuid.eq_ignore_ascii_case(id) || self.domid.to_string() == id
+    }
+}
+
+/// The daemon's own state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Its version.
+    pub version: String,
+    /// Its process id.
+    pub pid: u32,
+    /// Seconds since it started.
+    pub uptime_seconds: u64,
+    /// xenstored's socket.
+    pub xenstore: PathBuf,
+    /// Whether xenstored answers.
+    pub xenstore_connected: bool,
+    /// How many domains are served.
+    pub domains: usize,
+    /// How many viewers are connected to all of them.
+    pub viewers: usize,
+    /// Domains that exist but cannot be served, and why.
+    pub problems: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_and_replies_are_lines_of_plain_json() {
+        let request = Request::Type { domain: "tiny".into(), text: "ls\n".into() };
+        let line = serde_json::to_string(&request).unwrap();
+        assert_eq!(line, r#"{"command":"type","domain":"tiny","text":"ls\n"}"#);
+        assert_eq!(serde_json::from_str::<Request>(&line).unwrap(), request);
+        assert_eq!(serde_json::from_str::<Request>(r#"{"command":"list"}"#).unwrap(), Request::List);
+        assert_eq!(serde_json::to_string(&Reply::Ok(Answer::Payload(3))).unwrap(), r#"{"ok":{"payload":3}}"#);
+        assert_eq!(serde_json::to_string(&Reply::Error("no".into())).unwrap(), r#"{"error":"no"}"#);
+    }
+
+    #[test]
+    fn an_unknown_request_is_refused_by_name() {
+        let error = serde_json::from_str::<Request>(r#"{"command":"destroy"}"#).unwrap_err().to_string();
+        assert!(error.contains("destroy"), "{error}");
+    }
+}

@@ -1,0 +1,135 @@
+//! A domain's configuration made ready for use: files read, chords parsed.
+
+use std::fs;
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
+
+use crate::config::{Config, ConfigError, DomainConfig};
+use crate::rfb::security::PASSWORD_BYTES;
+use crate::seat::Chord;
+
+/// The largest password file, in bytes; a VNC password has 8.
+const MAX_PASSWORD_FILE_BYTES: u64 = 4096;
+
+/// A password's text. Wiped when dropped, never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Secret(Zeroizing<String>);
+
+impl Secret {
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+
+    pub(super) fn text(&self) -> Zeroizing<String> {
+        self.0.clone()
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+/// What a seat needs to know beside its domain.
+#[derive(Debug, Clone)]
+pub(super) struct Settings {
+    pub(super) config: DomainConfig,
+    /// The password's text, for viewers and for `console/vnc-pass`.
+    pub(super) password: Option<Secret>,
+    pub(super) chords: Arc<[Chord]>,
+}
+
+impl Settings {
+    /// Reads and parses what `config` names; `place` begins the key in errors.
+    fn new(place: &str, config: DomainConfig) -> Result<Self, ConfigError> {
+        let wrong = |key: &str, message: String| ConfigError::Value { key: format!("{place}{key}"), message };
+        let password = match &config.password_file {
+            Some(path) => Some(read_password(path).map_err(|message| wrong("vnc.password_file", message))?),
+            None => None,
+        };
+        let chords = match &config.chords {
+            Some(texts) => texts
+                .iter()
+                .map(|text| text.parse().map_err(|error| wrong("seat.chords", format!("{text:?}: {error}"))))
+                .collect::<Result<_, _>>()?,
+            None => Chord::defaults().into(),
+        };
+        Ok(Self { config, password, chords })
+    }
+
+    /// The settings of one domain.
+    ///
+    /// # Errors
+    /// When a password file has become unreadable since the start.
+    pub(super) fn of(config: &Config, name: &str, uuid: &str) -> Result<Self, ConfigError> {
+        Self::new("", config.domain(name, uuid))
+    }
+
+    /// Whether a running seat must be told of these.
+    pub(super) fn differs(&self, new: &Self) -> bool {
+        self.chords != new.chords || self.password != new.password || self.config != new.config
+    }
+
+    /// Checks everything that any domain could need, so that mistakes show at the start and not when a guest boots.
+    pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
+        for (place, variant) in config.variants() {
+            Self::new(&place, variant)?;
+        }
+        Ok(())
+    }
+}
+
+/// The first line of the password file.
+fn read_password(path: &Path) -> Result<Secret, String> {
+    let unreadable = |error| format!("cannot read {}: {error}", path.display());
+    let mut text = Zeroizing::new(String::new());
+    fs::File::open(path)
+        .and_then(|file| file.take(MAX_PASSWORD_FILE_BYTES).read_to_string(&mut text))
+        .map_err(unreadable)?;
+    let mut lines = text.lines();
+    let line = Zeroizing::new(lines.next().unwrap_or_default().to_owned());
+    if line.is_empty() {
+        return Err(format!("{} is empty: want one line with the password", path.display()));
+    }
+    if lines.next().is_some() {
+        return Err(format!("{} has more than one line", path.display()));
+    }
+    if line.len() > PASSWORD_BYTES {
+        tracing::warn!(file = %path.display(), "only the first {PASSWORD_BYTES} bytes of a VNC password count");
+    }
+    Ok(Secret(line))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(set: &str) -> Result<(), String> {
+        let config = Config::load(Some(Path::new("/dev/null")), &[set.to_owned()]).unwrap();
+        Settings::check(&config).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_password_file_holds_one_line() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let set = format!("vnc.password_file={}", file.path().display());
+        assert!(check(&set).unwrap_err().contains("is empty"));
+        fs::write(file.path(), "secret\n").unwrap();
+        assert_eq!(check(&set), Ok(()));
+        assert_eq!(read_password(file.path()).unwrap().as_bytes(), b"secret");
+        fs::write(file.path(), "secret\nmore\n").unwrap();
+        assert!(check(&set).unwrap_err().contains("more than one line"));
+        let text = check("vnc.password_file=/nonexistent/pw").unwrap_err();
+        assert!(text.starts_with("vnc.password_file: cannot read /nonexistent/pw"), "{text}");
+    }
+
+    #[test]
+    fn a_chord_that_is_none_is_named() {
+        let text = check("seat.chords=ctrl-alt-f1,ctrl-nonsense").unwrap_err();
+        assert!(text.starts_with("seat.chords: \"ctrl-nonsense\""), "{text}");
+    }
+}

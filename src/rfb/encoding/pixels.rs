@@ -1,0 +1,136 @@
+//! Colours as `N` bytes on the wire, and the plain expansion of a tile into them.
+
+use crate::rfb::pixel_format::Translator;
+use crate::rfb::tile::{Colour, Tile};
+use crate::rfb::wire::{NeedMore, Reader};
+
+/// Writes pixels of `N` bytes each.
+#[derive(Clone, Copy)]
+pub(super) struct Pixels<'a, const N: usize> {
+    translator: &'a Translator,
+    /// How far a pixel's wire value is shifted right so that the bytes to send are its first.
+    shift: u32,
+}
+
+impl<'a, const N: usize> Pixels<'a, N> {
+    /// `N` and `shift` must be those of the translator: its `bytes()` and 0, or its `compressed()`.
+    pub(super) fn new(translator: &'a Translator, shift: u32) -> Self {
+        Self { translator, shift }
+    }
+
+    /// The value whose first `N` little-endian bytes are the pixel.
+    #[inline]
+    pub(super) fn value(&self, colour: Colour) -> u32 {
+        self.translator.wire(colour) >> self.shift
+    }
+
+    /// The bytes of a value.
+    #[inline]
+    pub(super) fn bytes(value: u32) -> [u8; N] {
+        let all = value.to_le_bytes();
+        let mut bytes = [0; N];
+        bytes.copy_from_slice(&all[..N]);
+        bytes
+    }
+
+    /// The bytes of a colour.
+    #[inline]
+    pub(super) fn pixel(&self, colour: Colour) -> [u8; N] {
+        Self::bytes(self.value(colour))
+    }
+
+    /// Reads a pixel.
+    #[inline]
+    pub(super) fn read(&self, reader: &mut Reader<'_>) -> Result<Colour, NeedMore> {
+        let bytes: [u8; N] = reader.array()?;
+        let mut all = [0; 4];
+        all[..N].copy_from_slice(&bytes);
+        Ok(self.translator.colour(u32::from_le_bytes(all) << self.shift))
+    }
+
+    /// Appends every pixel of a tile of `width` by `height` pixels, row by row.
+    pub(super) fn expand(&self, tile: &Tile<'_>, width: usize, height: usize, out: &mut Vec<u8>) {
+        let start = out.len();
+        out.resize(start + width * height * N, 0);
+        let pixels = out[start..].as_chunks_mut::<N>().0;
+        match *tile {
+            Tile::Solid(colour) => pixels.fill(self.pixel(colour)),
+            Tile::TwoColour { bg, fg, bits } => {
+                let inks = [self.pixel(bg), self.pixel(fg)];
+                let stride = width.div_ceil(8);
+                for (row, bits) in pixels.chunks_exact_mut(width).zip(bits.chunks_exact(stride)) {
+                    for (eight, byte) in row.chunks_mut(8).zip(bits) {
+                        for (at, pixel) in eight.iter_mut().enumerate() {
+                            *pixel = inks[usize::from(byte >> (7 - at) & 1)];
+                        }
+                    }
+                }
+            }
+            Tile::Indexed { palette, indices } => {
+                let mut inks = [[0; N]; 256];
+                for (ink, colour) in inks.iter_mut().zip(palette) {
+                    *ink = self.pixel(*colour);
+                }
+                for (pixel, index) in pixels.iter_mut().zip(indices) {
+                    *pixel = inks[usize::from(*index)];
+                }
+            }
+            Tile::Pixels(colours) => {
+                for (pixel, colour) in pixels.iter_mut().zip(colours) {
+                    *pixel = self.pixel(*colour);
+                }
+            }
+        }
+    }
+}
+
+/// Calls `$body` with `$pixels` bound to the [`Pixels`] for whole pixels of the translator's format.
+macro_rules! with_pixels {
+    ($translator:expr, |$pixels:ident| $body:expr) => {{
+        use crate::rfb::encoding::pixels::Pixels;
+        let translator = $translator;
+        match translator.bytes() {
+            1 => {
+                let $pixels = Pixels::<1>::new(translator, 0);
+                $body
+            }
+            2 => {
+                let $pixels = Pixels::<2>::new(translator, 0);
+                $body
+            }
+            _ => {
+                let $pixels = Pixels::<4>::new(translator, 0);
+                $body
+            }
+        }
+    }};
+}
+
+/// Calls `$body` with `$pixels` bound to the [`Pixels`] for compressed pixels (CPIXEL) of the translator's format.
+macro_rules! with_compressed_pixels {
+    ($translator:expr, |$pixels:ident| $body:expr) => {{
+        use crate::rfb::encoding::pixels::Pixels;
+        let translator = $translator;
+        let (bytes, shift) = translator.compressed();
+        match bytes {
+            1 => {
+                let $pixels = Pixels::<1>::new(translator, shift);
+                $body
+            }
+            2 => {
+                let $pixels = Pixels::<2>::new(translator, shift);
+                $body
+            }
+            3 => {
+                let $pixels = Pixels::<3>::new(translator, shift);
+                $body
+            }
+            _ => {
+                let $pixels = Pixels::<4>::new(translator, shift);
+                $body
+            }
+        }
+    }};
+}
+
+pub(super) use {with_compressed_pixels, with_pixels};

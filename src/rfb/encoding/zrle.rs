@@ -1,0 +1,399 @@
+//! ZRLE encoding (RFC 6143 §7.7.6): tiles of 64 by 64 pixels, each in the shortest of five forms, through one zlib
+//! stream that lasts as long as the connection.
+//!
+//! A two-colour tile's bits are ZRLE's packed palette already: they go into the stream as they are.
+
+use super::canvas::Canvas;
+use super::pixels::{Pixels, with_compressed_pixels};
+use super::work::{PALETTE, Work, runs};
+use super::{DecodeError, tiles};
+use crate::geometry::Rect;
+use crate::rfb::deflate::{Compressor, Decompressor};
+use crate::rfb::pixel_format::Translator;
+use crate::rfb::tile::{Colour, Tile, TileBuf, TileSource};
+use crate::rfb::wire::{NeedMore, Reader, Stop, Writer};
+
+/// The side of a tile in pixels.
+pub const TILE: u16 = 64;
+
+/// Subencoding 0: every pixel.
+const RAW: u8 = 0;
+/// Subencoding 1: one colour. 2 to 16: a packed palette of so many colours.
+const SOLID: u8 = 1;
+/// The most colours of a packed palette.
+const PACKED: usize = 16;
+/// Subencoding 128: runs of colours.
+const PLAIN_RLE: u8 = 128;
+/// Subencoding 128 + n, n from 2 to 127: runs of indices into a palette of n colours.
+const PALETTE_RLE: u8 = 128;
+/// In a run's first byte in palette RLE: the run is longer than one pixel, its length follows.
+const LONG_RUN: u8 = 128;
+
+/// Encoded tiles are handed to the compressor in portions of at least so many bytes.
+const PORTION: usize = 8 * 1024;
+
+/// The encoder's side of a viewer's ZRLE stream. Lives as long as the connection, because its zlib stream does.
+#[derive(Default)]
+pub struct Encoder {
+    stream: Compressor,
+}
+
+impl Encoder {
+    /// Appends the body of `rect`.
+    pub(super) fn encode(
+        &mut self,
+        source: &dyn TileSource,
+        rect: Rect,
+        translator: &Translator,
+        buf: &mut TileBuf,
+        work: &mut Work,
+        out: &mut Vec<u8>,
+    ) {
+        let start = out.len();
+        out.put_u32(0);
+        work.packed.clear();
+        with_compressed_pixels!(translator, |pixels| {
+            for area in tiles(rect, TILE) {
+                let tile = source.tile(area, buf);
+                encode_tile(&tile, usize::from(area.width), usize::from(area.height), pixels, work);
+                if work.packed.len() >= PORTION {
+                    self.stream.write(&work.packed, out);
+                    work.packed.clear();
+                }
+            }
+        });
+        self.stream.write(&work.packed, out);
+        self.stream.flush(out);
+        let length = u32::try_from(out.len() - start - 4).unwrap_or(u32::MAX);
+        out[start..start + 4].copy_from_slice(&length.to_be_bytes());
+    }
+}
+
+/// Appends a tile to `work.packed` in its shortest form.
+fn encode_tile<const N: usize>(
+    tile: &Tile<'_>,
+    width: usize,
+    height: usize,
+    pixels: Pixels<'_, N>,
+    work: &mut Work,
+) {
+    match *tile {
+        Tile::Solid(colour) => solid::<N>(pixels.value(colour), &mut work.packed),
+        Tile::TwoColour { bg, fg, bits } => {
+            let palette = [pixels.value(bg), pixels.value(fg)];
+            two_colours::<N>(palette, bits, width, height, &mut work.packed);
+        }
+        Tile::Indexed { palette, indices } if (2..=PALETTE).contains(&palette.len()) => {
+            work.palette.clear();
+            work.palette.extend(palette.iter().map(|colour| pixels.value(*colour)));
+            few_colours::<N>(&work.palette, indices, width, &mut work.packed);
+        }
+        Tile::Indexed { palette, indices } => {
+            work.values.clear();
+            let colour = |index: &u8| palette.get(usize::from(*index)).copied().unwrap_or_default();
+            work.values.extend(indices.iter().map(|index| pixels.value(colour(index))));
+            any_colours::<N>(width, work);
+        }
+        Tile::Pixels(colours) => {
+            work.values.clear();
+            work.values.extend(colours.iter().map(|colour| pixels.value(*colour)));
+            any_colours::<N>(width, work);
+        }
+    }
+}
+
+fn solid<const N: usize>(value: u32, out: &mut Vec<u8>) {
+    out.put_u8(SOLID);
+    out.put(&Pixels::<N>::bytes(value));
+}
+
+fn put_palette<const N: usize>(first: u8, palette: &[u32], out: &mut Vec<u8>) {
+    // A palette has at most 127 colours here.
+    out.put_u8(first + u8::try_from(palette.len()).unwrap_or(0));
+    for value in palette {
+        out.put(&Pixels::<N>::bytes(*value));
+    }
+}
+
+/// Appends the length of a run: one less, in as many bytes of 255 as it takes, and the rest.
+fn put_run_length(length: usize, out: &mut Vec<u8>) {
+    let mut left = length.saturating_sub(1);
+    while left >= 255 {
+        out.put_u8(255);
+        left -= 255;
+    }
+    out.put_u8(u8::try_from(left).unwrap_or(0));
+}
+
+fn put_palette_run(index: u8, length: usize, out: &mut Vec<u8>) {
+    if length == 1 {
+        out.put_u8(index);
+    } else {
+        out.put_u8(index | LONG_RUN);
+        put_run_length(length, out);
+    }
+}
+
+/// One row of bits of a tile, leftmost pixel most significant.
+fn row_bits(bytes: &[u8]) -> u64 {
+    let mut all = [0; 8];
+    let count = bytes.len().min(8);
+    all[..count].copy_from_slice(&bytes[..count]);
+    u64::from_be_bytes(all)
+}
+
+/// Packed bits, or runs where the tile is nearly empty.
+fn two_colours<const N: usize>(
+    palette: [u32; 2],
+    bits: &[u8],
+    width: usize,
+    height: usize,
+    out: &mut Vec<u8>,
+) {
+    let stride = width.div_ceil(8);
+    let used = u64::MAX << (64 - width.clamp(1, 64));
+    let rows = || bits.chunks_exact(stride).take(height).map(|row| row_bits(row) & used);
+    let (mut ones, mut changes) = (0usize, 0usize);
+    let mut last = u64::from(bits.first().is_some_and(|byte| byte & 0x80 != 0));
+    for row in rows() {
+        // A bit of `change` is set where a pixel differs from the one before it, in the row above at the left edge.
+        let change = (row ^ (row >> 1 | last << 63)) & used;
+        changes += usize::try_from(change.count_ones()).unwrap_or(0);
+        ones += usize::try_from(row.count_ones()).unwrap_or(0);
+        last = row >> (64 - width.clamp(1, 64)) & 1;
+    }
+    if palette[0] == palette[1] || ones == 0 {
+        return solid::<N>(palette[0], out);
+    }
+    if ones == width * height {
+        return solid::<N>(palette[1], out);
+    }
+    // Every run takes a byte for its colour and one for its length; the lengths over 255 take some more.
+    let as_runs = 2 * (changes + 1) + width * height / 255;
+    if as_runs >= height * stride {
+        put_palette::<N>(0, &palette, out);
+        out.put(&bits[..(height * stride).min(bits.len())]);
+        return;
+    }
+    put_palette::<N>(PALETTE_RLE, &palette, out);
+    let (mut colour, mut length) = (u8::from(bits[0] & 0x80 != 0), 0);
+    for row in rows() {
+        let (mut row, mut left) = (row, width);
+        while left > 0 {
+            // How many pixels from here on have the run's colour.
+            let same = if colour == 0 { row.leading_zeros() } else { row.leading_ones() };
+            let same = usize::try_from(same).unwrap_or(0).min(left);
+            length += same;
+            left -= same;
+            if left > 0 {
+                put_palette_run(colour, length, out);
+                (colour, length) = (colour ^ 1, 0);
+                row = if same < 64 { row << same } else { 0 };
+            }
+        }
+    }
+    put_palette_run(colour, length, out);
+}
+
+/// Packed indices or runs of indices, whichever is shorter, for a palette of 2 to 127 colours.
+fn few_colours<const N: usize>(palette: &[u32], indices: &[u8], width: usize, out: &mut Vec<u8>) {
+    let height = indices.len() / width.max(1);
+    let bits = match palette.len() {
+        2 => 1,
+        3..=4 => 2,
+        _ => 4,
+    };
+    let packed = height * (width * bits).div_ceil(8);
+    let raw = indices.len() * N;
+    let mut as_runs = 0;
+    for (_, length) in runs(indices) {
+        as_runs += if length == 1 { 1 } else { 2 + (length - 1) / 255 };
+        if as_runs >= raw {
+            break;
+        }
+    }
+    let palette_bytes = palette.len() * N;
+    if palette.len() <= PACKED && packed <= as_runs && packed + palette_bytes < raw {
+        put_palette::<N>(0, palette, out);
+        for row in indices.chunks_exact(width) {
+            for group in row.chunks(8 / bits) {
+                let whole = group.iter().fold(0, |byte, index| byte << bits | index);
+                out.put_u8(whole << (8 - bits * group.len()));
+            }
+        }
+    } else if as_runs + palette_bytes < raw {
+        put_palette::<N>(PALETTE_RLE, palette, out);
+        for (index, length) in runs(indices) {
+            put_palette_run(index, length, out);
+        }
+    } else {
+        out.put_u8(RAW);
+        for index in indices {
+            out.put(&Pixels::<N>::bytes(palette[usize::from(*index)]));
+        }
+    }
+}
+
+/// The shortest form for `work.values`.
+fn any_colours<const N: usize>(width: usize, work: &mut Work) {
+    if work.find_palette(PALETTE) {
+        return match work.palette[..] {
+            [] => {}
+            [value] => solid::<N>(value, &mut work.packed),
+            _ => few_colours::<N>(&work.palette, &work.indices, width, &mut work.packed),
+        };
+    }
+    let as_runs: usize = runs(&work.values).map(|(_, length)| N + 1 + (length - 1) / 255).sum();
+    if as_runs < work.values.len() * N {
+        work.packed.put_u8(PLAIN_RLE);
+        for (value, length) in runs(&work.values) {
+            work.packed.put(&Pixels::<N>::bytes(value));
+            put_run_length(length, &mut work.packed);
+        }
+    } else {
+        work.packed.put_u8(RAW);
+        for value in &work.values {
+            work.packed.put(&Pixels::<N>::bytes(*value));
+        }
+    }
+}
+
+/// The decoder's side of a server's ZRLE stream.
+#[derive(Default)]
+pub struct Decoder {
+    stream: Decompressor,
+    unpacked: Vec<u8>,
+    row: Vec<Colour>,
+}
+
+impl Decoder {
+    /// Paints a rectangle.
+    ///
+    /// # Errors
+    /// See [`DecodeError`]; the stream is lost after each of them.
+    pub fn decode(
+        &mut self,
+        reader: &mut Reader<'_>,
+        rect: Rect,
+        translator: &Translator,
+        canvas: &mut Canvas,
+    ) -> Result<(), Stop<DecodeError>> {
+        canvas.check(rect).map_err(Stop::Failed)?;
+        let length = usize::try_from(reader.u32()?).unwrap_or(usize::MAX);
+        let data = reader.bytes(length)?;
+        self.unpacked.clear();
+        let limit = unpacked_limit(rect, translator.compressed().0);
+        self.stream.read(data, limit, &mut self.unpacked).map_err(|e| Stop::Failed(e.into()))?;
+        let mut unpacked = Reader::new(&self.unpacked);
+        with_compressed_pixels!(translator, |pixels| {
+            for area in tiles(rect, TILE) {
+                decode_tile(&mut unpacked, area, pixels, &mut self.row, canvas)
+                    .map_err(|stop| match stop {
+                        Stop::NeedMore => DecodeError::Short(rect),
+                        Stop::Failed(error) => error,
+                    })
+                    .map_err(Stop::Failed)?;
+            }
+        });
+        match unpacked.rest().len() {
+            0 => Ok(()),
+            left => Err(Stop::Failed(DecodeError::LeftOver(left))),
+        }
+    }
+}
+
+/// The most bytes that the tiles of `rect` can take: a palette each, and a run of one for every pixel.
+fn unpacked_limit(rect: Rect, pixel: usize) -> usize {
+    let count = |side: u16| usize::from(side.div_ceil(TILE));
+    let area = usize::from(rect.width) * usize::from(rect.height);
+    area * (pixel + 1) + count(rect.width) * count(rect.height) * (1 + PALETTE * pixel)
+}
+
+fn run_length(reader: &mut Reader<'_>) -> Result<usize, NeedMore> {
+    let mut length = 1;
+    loop {
+        let byte = reader.u8()?;
+        length += usize::from(byte);
+        if byte != 255 {
+            return Ok(length);
+        }
+    }
+}
+
+fn pick(palette: &[Colour], index: usize) -> Result<Colour, Stop<DecodeError>> {
+    let colour = palette.get(index).copied();
+    colour.ok_or(Stop::Failed(DecodeError::PaletteIndex { index, length: palette.len() }))
+}
+
+fn decode_tile<const N: usize>(
+    reader: &mut Reader<'_>,
+    area: Rect,
+    pixels: Pixels<'_, N>,
+    colours: &mut Vec<Colour>,
+    canvas: &mut Canvas,
+) -> Result<(), Stop<DecodeError>> {
+    let (width, height) = (usize::from(area.width), usize::from(area.height));
+    let all = width * height;
+    colours.clear();
+    let kind = reader.u8()?;
+    let palette_length = match kind {
+        2..=16 | 130..=255 => usize::from(kind & 127),
+        RAW | SOLID | PLAIN_RLE => 0,
+        _ => return Err(Stop::Failed(DecodeError::UnknownTile(kind))),
+    };
+    let mut palette = [Colour::BLACK; PALETTE];
+    let palette = &mut palette[..palette_length];
+    for colour in palette.iter_mut() {
+        *colour = pixels.read(reader)?;
+    }
+    let push_run = |colours: &mut Vec<Colour>, colour: Colour, run: usize| {
+        let left = all - colours.len();
+        if run > left {
+            return Err(Stop::Failed(DecodeError::RunTooLong { run, left }));
+        }
+        colours.resize(colours.len() + run, colour);
+        Ok(())
+    };
+    match kind {
+        RAW => {
+            for _ in 0..all {
+                colours.push(pixels.read(reader)?);
+            }
+        }
+        SOLID => {
+            canvas.fill(area, pixels.read(reader)?);
+            return Ok(());
+        }
+        2..=16 => {
+            let bits = match palette_length {
+                2 => 1,
+                3..=4 => 2,
+                _ => 4,
+            };
+            for _ in 0..height {
+                let row = reader.bytes((width * bits).div_ceil(8))?;
+                for x in 0..width {
+                    let shift = 8 - bits - x * bits % 8;
+                    let index = usize::from(row[x * bits / 8] >> shift) & ((1 << bits) - 1);
+                    colours.push(pick(palette, index)?);
+                }
+            }
+        }
+        PLAIN_RLE => {
+            while colours.len() < all {
+                let colour = pixels.read(reader)?;
+                push_run(colours, colour, run_length(reader)?)?;
+            }
+        }
+        _ => {
+            while colours.len() < all {
+                let first = reader.u8()?;
+                let colour = pick(palette, usize::from(first & !LONG_RUN))?;
+                let run = if first & LONG_RUN == 0 { 1 } else { run_length(reader)? };
+                push_run(colours, colour, run)?;
+            }
+        }
+    }
+    canvas.put(area, colours);
+    Ok(())
+}

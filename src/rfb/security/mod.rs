@@ -1,0 +1,82 @@
+//! Security types (RFC 6143 §7.2): how a viewer proves that it may connect.
+
+pub mod vnc_auth;
+
+use zeroize::Zeroize;
+
+/// The most bytes of a VNC password that count; more are ignored (RFC 6143 §7.2.2: the key is 8 bytes).
+pub const PASSWORD_BYTES: usize = 8;
+
+/// The number of a security type on the wire (RFC 6143 §7.1.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SecurityType(pub u8);
+
+impl SecurityType {
+    /// Says that the connection failed; never a choice.
+    pub const INVALID: Self = Self(0);
+    /// No proof is needed.
+    pub const NONE: Self = Self(1);
+    /// Challenge and response by DES.
+    pub const VNC_AUTH: Self = Self(2);
+    /// An umbrella for TLS and others.
+    pub const VENCRYPT: Self = Self(19);
+}
+
+/// A VNC password, cut or padded to its 8 bytes. Wiped when dropped, never printed.
+#[derive(Clone)]
+pub struct Password([u8; PASSWORD_BYTES]);
+
+impl Password {
+    /// The password of these bytes; those after the eighth do not count.
+    #[must_use]
+    pub fn new(bytes: &[u8]) -> Self {
+        let mut key = [0; PASSWORD_BYTES];
+        for (to, from) in key.iter_mut().zip(bytes) {
+            *to = *from;
+        }
+        Self(key)
+    }
+}
+
+impl Drop for Password {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl std::fmt::Debug for Password {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Password(..)")
+    }
+}
+
+/// What a server asks of its viewers.
+#[derive(Debug, Clone)]
+pub enum Security {
+    /// Nothing: [`SecurityType::NONE`].
+    None,
+    /// The VNC password: [`SecurityType::VNC_AUTH`].
+    VncAuth(Password),
+}
+
+impl Security {
+    /// The one security type that is offered.
+    #[must_use]
+    pub fn offer(&self) -> SecurityType {
+        match self {
+            Self::None => SecurityType::NONE,
+            Self::VncAuth(_) => SecurityType::VNC_AUTH,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_not_printed() {
+        let security = Security::VncAuth(Password::new(b"hunter2"));
+        assert_eq!(format!("{security:?}"), "VncAuth(Password(..))");
+    }
+}

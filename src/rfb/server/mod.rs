@@ -1,0 +1,274 @@
+//! The server side of an RFB connection: one viewer's state machine.
+//!
+//! Split by sub-protocol: `handshake`, `messages` (what the viewer sends afterwards), `update` (what it is sent),
+//! `wishes` (what it understands).
+//!
+//! Deviations from RFC 6143: LastRect is never needed, because an update's rectangles are counted before they are
+//! encoded; an update that changes the size carries nothing else, as the community's specification advises.
+
+mod event;
+mod handshake;
+mod messages;
+mod update;
+mod wishes;
+
+use std::collections::VecDeque;
+
+pub use super::encoding::pseudo::CursorImage;
+pub use event::{Damage, ResizeRefusal, ServerError, ServerEvent, ServerOptions, UpdateOutcome};
+
+use super::message::handshake::{ServerInit, bounded_text};
+use super::message::{ClientForms, ClientMessage, ServerMessage};
+use super::pixel_format::PixelFormat;
+use super::tile::TileSource;
+use super::wire::{Reader, Stop, to_latin1};
+use crate::geometry::{Region, Size};
+use handshake::Handshake;
+use update::Updates;
+
+/// When the output holds this many bytes, a bell is not rung and cut text waits: a viewer that does not read shall
+/// not pile them up.
+const ASIDE_BYTES: usize = 64 * 1024;
+
+/// An input buffer larger than this is given back when it is empty; only long cut text needs more.
+const KEPT_INPUT_BYTES: usize = 4096;
+
+/// How far a connection has come.
+enum Phase {
+    Handshake(Handshake),
+    Ready,
+    Ended,
+}
+
+/// One viewer, seen from the server.
+///
+/// The driver moves bytes: what it reads goes to [`handle_input`](Self::handle_input), what
+/// [`output`](Self::output) holds goes to the viewer. After each `handle_input` it takes all events by
+/// [`poll_event`](Self::poll_event); there are never more of them than bytes were put in. When the screen changed
+/// or a request came, and the output has been drained, it calls [`update`](Self::update). How long the handshake may
+/// take is the driver's business; until [`is_ready`](Self::is_ready) nothing but the handshake is answered.
+///
+/// Memory: about 4 KiB, and 164 KiB more once ZRLE has been used. The input buffer holds at most one message, 1 MiB
+/// of cut text being the longest; the output grows by at most about 1.3 MiB a call of `update`, by the server's name
+/// or by cut text. An error ends the connection for good.
+pub struct ServerConnection {
+    phase: Phase,
+    /// What the viewer has sent of a message that is not complete.
+    input: Vec<u8>,
+    /// How many more bytes of a message to throw away.
+    skip: usize,
+    output: Vec<u8>,
+    events: VecDeque<ServerEvent>,
+    name: String,
+    forms: ClientForms,
+    /// The viewer waits for the answer to SetDesktopSize.
+    resize_asked: bool,
+    bell_due: bool,
+    cut_text_due: Option<Vec<u8>>,
+    updates: Updates,
+}
+
+impl ServerConnection {
+    /// A new connection; its output begins with the server's version.
+    #[must_use]
+    pub fn new(options: ServerOptions) -> Self {
+        let mut output = Vec::new();
+        let handshake = Handshake::new(options.security, options.challenge, &mut output);
+        Self {
+            phase: Phase::Handshake(handshake),
+            input: Vec::new(),
+            skip: 0,
+            output,
+            events: VecDeque::new(),
+            name: bounded_text(&options.name).to_owned(),
+            forms: ClientForms::default(),
+            resize_asked: false,
+            bell_due: false,
+            cut_text_due: None,
+            updates: Updates::new(options.size),
+        }
+    }
+
+    /// Takes bytes from the viewer. On an error, send what the output holds (it may say why), then close.
+    ///
+    /// # Errors
+    /// When the viewer broke the protocol or failed to authenticate; the connection has ended then.
+    pub fn handle_input(&mut self, bytes: &[u8]) -> Result<(), ServerError> {
+        let mut held = std::mem::take(&mut self.input);
+        let result = if held.is_empty() {
+            self.consume(bytes).map(|consumed| held.extend_from_slice(&bytes[consumed..]))
+        } else {
+            held.extend_from_slice(bytes);
+            self.consume(&held).map(|consumed| drop(held.drain(..consumed)))
+        };
+        if held.is_empty() && held.capacity() > KEPT_INPUT_BYTES {
+            held = Vec::new();
+        }
+        self.input = held;
+        if result.is_err() {
+            self.phase = Phase::Ended;
+            self.input = Vec::new();
+        }
+        result
+    }
+
+    /// Handles all whole messages at the front of `bytes`; returns their length.
+    fn consume(&mut self, bytes: &[u8]) -> Result<usize, ServerError> {
+        let mut reader = Reader::new(bytes);
+        loop {
+            if self.skip > 0 {
+                let count = self.skip.min(reader.rest().len());
+                // There are as many.
+                let _ = reader.skip(count);
+                self.skip -= count;
+            }
+            let mut attempt = reader;
+            match self.consume_one(&mut attempt) {
+                Ok(()) => reader = attempt,
+                Err(Stop::NeedMore) => return Ok(reader.consumed()),
+                Err(Stop::Failed(error)) => return Err(error),
+            }
+        }
+    }
+
+    fn consume_one(&mut self, reader: &mut Reader<'_>) -> Result<(), Stop<ServerError>> {
+        match &mut self.phase {
+            Phase::Handshake(handshake) => {
+                if let Some(init) = handshake.step(reader, &mut self.output)? {
+                    self.phase = Phase::Ready;
+                    let size = self.updates.start();
+                    let name = self.name.clone();
+                    ServerInit { size, format: PixelFormat::RGB888, name }.encode(&mut self.output);
+                    self.events.push_back(ServerEvent::Ready { shared: init.shared });
+                }
+                Ok(())
+            }
+            Phase::Ready => {
+                let message =
+                    ClientMessage::decode(reader, self.forms).map_err(|stop| stop.map(Into::into))?;
+                self.handle_message(message);
+                Ok(())
+            }
+            Phase::Ended => Err(Stop::Failed(ServerError::Ended)),
+        }
+    }
+
+    /// The next thing that the viewer did.
+    pub fn poll_event(&mut self) -> Option<ServerEvent> {
+        self.events.pop_front()
+    }
+
+    /// Bytes for the viewer; the driver drains it.
+    pub fn output(&mut self) -> &mut Vec<u8> {
+        &mut self.output
+    }
+
+    /// True from the viewer's ClientInit on, until an error.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        matches!(self.phase, Phase::Ready)
+    }
+
+    /// True while a request of the viewer is outstanding, or an update is [`UpdateOutcome::Partial`].
+    #[must_use]
+    pub fn wants_update(&self) -> bool {
+        self.is_ready() && self.updates.wanted()
+    }
+
+    /// What the viewer shall get whatever the damage: areas that it asked for not incrementally, and what an
+    /// earlier update left out. Together with [`has_news`](Self::has_news) it says whether
+    /// [`update`](Self::update) has something to send without damage.
+    #[must_use]
+    pub fn requested(&self) -> &Region {
+        self.updates.requested()
+    }
+
+    /// True when the next update has something to say besides pixels: a size, a name, a cursor.
+    #[must_use]
+    pub fn has_news(&self) -> bool {
+        self.updates.has_news()
+    }
+
+    /// The size of the framebuffer that the viewer believes in.
+    #[must_use]
+    pub fn framebuffer_size(&self) -> Size {
+        self.updates.viewer_size()
+    }
+
+    /// The screen has this size now. The viewer is told with the next update if it can take that; otherwise it
+    /// keeps its framebuffer, black where the screen has no pixels. Everything counts as damaged. Also the answer
+    /// "yes" to [`ServerEvent::SetDesktopSize`].
+    pub fn resize(&mut self, size: Size) {
+        if std::mem::take(&mut self.resize_asked) {
+            self.updates.answer_resize(0);
+        }
+        self.updates.resize(size, self.is_ready());
+    }
+
+    /// The answer "no" to [`ServerEvent::SetDesktopSize`].
+    pub fn refuse_resize(&mut self, refusal: ResizeRefusal) {
+        if std::mem::take(&mut self.resize_asked) {
+            self.updates.answer_resize(refusal.status());
+        }
+    }
+
+    /// The desktop has this name now; the viewer is told with the next update if it can take that.
+    pub fn rename(&mut self, name: &str) {
+        let name = bounded_text(name);
+        if name != self.name {
+            name.clone_into(&mut self.name);
+            if self.is_ready() {
+                self.updates.rename();
+            }
+        }
+    }
+
+    /// Rings the viewer's bell. A viewer that is far behind is not rung.
+    pub fn bell(&mut self) {
+        self.bell_due = self.is_ready() && self.output.len() < ASIDE_BYTES;
+        self.flush_asides();
+    }
+
+    /// The server's clipboard has this text now. What Latin-1 lacks becomes `?`; text longer than
+    /// [`CUT_TEXT_BYTES`](super::message::CUT_TEXT_BYTES) is cut. A viewer that is far behind gets only the last.
+    pub fn cut_text(&mut self, text: &str) {
+        if self.is_ready() {
+            let mut text = to_latin1(&text[..text.floor_char_boundary(2 * super::message::CUT_TEXT_BYTES)]);
+            text.truncate(super::message::CUT_TEXT_BYTES);
+            self.cut_text_due = Some(text);
+            self.flush_asides();
+        }
+    }
+
+    /// The cursor that the viewer shall draw; `None` for an invisible one. A viewer that has never been told one
+    /// shows its own.
+    pub fn set_cursor(&mut self, cursor: Option<CursorImage>) {
+        self.updates.set_cursor(cursor);
+    }
+
+    /// Encodes one update, if one is wanted and there is anything to say. `source` is the whole screen as it is
+    /// now; `damage` is what changed on it since the last call that did not answer [`UpdateOutcome::Nothing`].
+    pub fn update(&mut self, source: &dyn TileSource, damage: Damage<'_>) -> UpdateOutcome {
+        if !self.is_ready() {
+            return UpdateOutcome::Nothing;
+        }
+        self.flush_asides();
+        let outcome = self.updates.write(source, damage, &self.name, &mut self.output);
+        // What the update has just acknowledged may be used from now on.
+        self.forms.extended_buttons |= self.updates.buttons_acknowledged();
+        outcome
+    }
+
+    /// Appends what must not stand inside an update and need not be in one.
+    fn flush_asides(&mut self) {
+        if self.updates.is_partial() || self.output.len() >= ASIDE_BYTES {
+            return;
+        }
+        if std::mem::take(&mut self.bell_due) {
+            ServerMessage::Bell.encode(&mut self.output);
+        }
+        if let Some(text) = self.cut_text_due.take() {
+            ServerMessage::CutText(text.into()).encode(&mut self.output);
+        }
+    }
+}

@@ -1,0 +1,397 @@
+//! What a viewer is sent: one FramebufferUpdate for each request (RFC 6143 §7.6.1), as far as there is something
+//! to say.
+//!
+//! Once an update's header is in the output, its rectangles must follow. A large update is therefore written in
+//! portions; while one is under way nothing else may be written, and it keeps the pixel format and encoding that it
+//! began with.
+
+use super::event::{Damage, UpdateOutcome};
+use super::wishes::Wishes;
+use crate::geometry::{Point, Rect, Region, Size};
+use crate::rfb::encoding::pseudo::{self, CursorImage, LayoutReason};
+use crate::rfb::encoding::{Encoder, Encoding, PictureEncoding, copyrect};
+use crate::rfb::message::{RectHeader, Screen, ServerMessage};
+use crate::rfb::pixel_format::{ColourModel, PixelFormat, Translator, cube_entry};
+use crate::rfb::tile::TileSource;
+
+/// An update's next portion waits when the output holds this many bytes.
+const PORTION_BYTES: usize = 256 * 1024;
+
+/// The most pixels of a rectangle that is not compressed: 256 KiB of 32 bits each.
+const PLAIN_PIXELS: u32 = 64 * 1024;
+
+/// The most pixels of a compressed rectangle, so that an 80x25 console is one; 1 MiB of 32 bits each if nothing
+/// compresses.
+const COMPRESSED_PIXELS: u32 = 256 * 1024;
+
+/// The most rectangles of an update's picture; more are sent with the next one.
+const PIECES: usize = 16 * 1024;
+
+/// The one screen's number. Not 0, which some viewers take for "none".
+const SCREEN_ID: u32 = 1;
+
+/// Things to be told with the next update.
+#[derive(Debug, Default)]
+struct News {
+    layout: Option<LayoutReason>,
+    name: bool,
+    cursor: bool,
+    extended_key: bool,
+    extended_buttons: bool,
+}
+
+/// An update whose header has been written.
+struct Flight {
+    /// What is left of it, the last one first.
+    pieces: Vec<Rect>,
+    encoding: PictureEncoding,
+}
+
+/// One viewer's updates.
+pub(super) struct Updates {
+    translator: Translator,
+    /// The format that the next update begins with.
+    next_format: Option<PixelFormat>,
+    wishes: Wishes,
+    /// What was told once and need not be again.
+    layout_told: bool,
+    keys_told: bool,
+    buttons_told: bool,
+    viewer_size: Size,
+    screen_size: Size,
+    news: News,
+    cursor: Option<Option<CursorImage>>,
+    /// Bounds of the areas asked for and not answered.
+    asked: Option<Rect>,
+    /// What is to be sent whatever the damage, inside of what is asked.
+    requested: Region,
+    /// The same outside of it.
+    owed: Region,
+    flight: Option<Flight>,
+    encoder: Encoder,
+}
+
+impl Updates {
+    pub(super) fn new(size: Size) -> Self {
+        Self {
+            translator: Translator::new(PixelFormat::RGB888),
+            next_format: None,
+            wishes: Wishes::default(),
+            layout_told: false,
+            keys_told: false,
+            buttons_told: false,
+            viewer_size: size,
+            screen_size: size,
+            news: News::default(),
+            cursor: None,
+            asked: None,
+            requested: Region::new(),
+            owed: Region::new(),
+            flight: None,
+            encoder: Encoder::default(),
+        }
+    }
+
+    /// The size that the viewer is told at first. It knows nothing of the picture yet.
+    pub(super) fn start(&mut self) -> Size {
+        self.viewer_size = self.screen_size;
+        self.owed = self.viewer_size.rect().into();
+        self.viewer_size
+    }
+
+    pub(super) fn viewer_size(&self) -> Size {
+        self.viewer_size
+    }
+
+    pub(super) fn requested(&self) -> &Region {
+        &self.requested
+    }
+
+    pub(super) fn wanted(&self) -> bool {
+        self.flight.is_some() || self.asked.is_some()
+    }
+
+    pub(super) fn is_partial(&self) -> bool {
+        self.flight.is_some()
+    }
+
+    pub(super) fn buttons_acknowledged(&self) -> bool {
+        self.buttons_told
+    }
+
+    fn resize_due(&self) -> bool {
+        self.viewer_size != self.screen_size && self.wishes.resizes()
+    }
+
+    /// How many rectangles of news the next update has.
+    fn news_rects(&self) -> u16 {
+        let News { layout, name, cursor, extended_key, extended_buttons } = &self.news;
+        u16::from(layout.is_some())
+            + u16::from(*name)
+            + u16::from(*cursor)
+            + u16::from(*extended_key)
+            + u16::from(*extended_buttons)
+    }
+
+    pub(super) fn has_news(&self) -> bool {
+        self.resize_due() || self.news_rects() > 0
+    }
+
+    pub(super) fn set_format(&mut self, format: PixelFormat) {
+        self.next_format = Some(format);
+    }
+
+    pub(super) fn set_encodings(&mut self, encodings: &[Encoding]) {
+        self.wishes = Wishes::new(encodings);
+        let Self { wishes, news, .. } = self;
+        // A viewer may resize only after it has seen an ExtendedDesktopSize; the keys and buttons alike.
+        match (wishes.extended_desktop_size, self.layout_told) {
+            (true, false) => news.layout = news.layout.or(Some(LayoutReason::SERVER)),
+            (false, _) => news.layout = None,
+            (true, true) => {}
+        }
+        news.extended_key = wishes.extended_key && !self.keys_told;
+        news.extended_buttons = wishes.extended_buttons && !self.buttons_told;
+        news.name &= wishes.desktop_name;
+        news.cursor = wishes.cursor && self.cursor.is_some();
+    }
+
+    /// An update of `area` is wanted. Returns the part of it in the viewer's framebuffer.
+    pub(super) fn ask(&mut self, incremental: bool, area: Rect) -> Rect {
+        let area = area.intersect(self.viewer_size.rect());
+        self.asked = Some(self.asked.unwrap_or_default().union(area));
+        if !incremental {
+            self.owed.add(area);
+        }
+        self.promote();
+        area
+    }
+
+    /// Moves what is owed inside of what is asked to what is requested.
+    fn promote(&mut self) {
+        let Some(asked) = self.asked else { return };
+        if asked.is_empty() || self.owed.is_empty() {
+            return;
+        }
+        for rect in self.owed.rects() {
+            self.requested.add(rect.intersect(asked));
+        }
+        self.owed.remove(asked);
+    }
+
+    pub(super) fn resize(&mut self, size: Size, ready: bool) {
+        if size == self.screen_size {
+            return;
+        }
+        self.screen_size = size;
+        if ready {
+            // Should the viewer not follow, what it shows changes at the edges.
+            self.owed.add(self.viewer_size.rect());
+            self.promote();
+        }
+    }
+
+    /// The answer to SetDesktopSize; 0 is yes.
+    pub(super) fn answer_resize(&mut self, status: u16) {
+        if self.wishes.extended_desktop_size {
+            self.news.layout = Some(LayoutReason { by: 1, status });
+        }
+    }
+
+    pub(super) fn rename(&mut self) {
+        self.news.name = self.wishes.desktop_name;
+    }
+
+    pub(super) fn set_cursor(&mut self, cursor: Option<CursorImage>) {
+        if self.cursor.as_ref() != Some(&cursor) {
+            self.cursor = Some(cursor);
+            self.news.cursor = self.wishes.cursor;
+        }
+    }
+
+    /// Begins an update or goes on with one.
+    pub(super) fn write(
+        &mut self,
+        source: &dyn TileSource,
+        damage: Damage<'_>,
+        name: &str,
+        out: &mut Vec<u8>,
+    ) -> UpdateOutcome {
+        if self.flight.is_some() {
+            // The pieces of this update that are still to come may show what is newer than the damage: nothing of
+            // them can be copied.
+            let bounds = self.viewer_size.rect();
+            let moved = damage.copy.map_or(Rect::default(), |(destination, _)| destination);
+            self.owed.add(moved.intersect(bounds));
+            damage.region.rects().iter().for_each(|rect| self.owed.add(rect.intersect(bounds)));
+            self.promote();
+            return self.fly(source, out);
+        }
+        let Some(asked) = self.asked else { return UpdateOutcome::Nothing };
+        if self.resize_due() {
+            self.apply_format(out);
+            self.write_size(out);
+            return UpdateOutcome::Complete;
+        }
+        let (copy, mut picture) = self.plan(damage);
+        let mut rest = picture.clone();
+        rest.remove(asked);
+        picture.clip(asked);
+        let mut pieces = split(&picture, self.wishes.picture);
+        let news = self.news_rects();
+        if pieces.is_empty() && copy.is_none() && news == 0 {
+            return UpdateOutcome::Nothing;
+        }
+        pieces.drain(PIECES.min(pieces.len())..).for_each(|piece| rest.add(piece));
+        self.asked = None;
+        self.requested.clear();
+        self.owed = rest;
+        self.apply_format(out);
+        let count = usize::from(news) + usize::from(copy.is_some()) + pieces.len();
+        ServerMessage::Update { rects: u16::try_from(count).unwrap_or(u16::MAX) }.encode(out);
+        self.write_news(name, out);
+        if let Some((rect, from)) = copy {
+            RectHeader { rect, encoding: Encoding::COPY_RECT }.encode(out);
+            copyrect::encode(from, out);
+        }
+        pieces.reverse();
+        self.flight = Some(Flight { pieces, encoding: self.wishes.picture });
+        self.fly(source, out)
+    }
+
+    /// What to copy and what to paint, for the viewer's whole framebuffer.
+    fn plan(&self, damage: Damage<'_>) -> (Option<(Rect, Point)>, Region) {
+        let bounds = self.viewer_size.rect();
+        let mut picture = self.requested.clone();
+        picture.add_region(&self.owed);
+        let mut copy = None;
+        if let Some((destination, from)) = damage.copy {
+            let origin = Rect { x: from.x, y: from.y, ..destination };
+            let useful = self.wishes.copy_rect
+                && !destination.is_empty()
+                && bounds.contains(destination)
+                && bounds.contains(origin)
+                && self.asked.is_some_and(|asked| asked.contains(destination))
+                && !picture.rects().iter().any(|rect| rect.contains(destination));
+            if useful {
+                copy = Some((destination, from));
+                // What the viewer does not have at the origin, it does not have at the destination then.
+                let missing: Vec<_> = picture.rects().iter().map(|rect| rect.intersect(origin)).collect();
+                for rect in missing {
+                    let (x, y) = (rect.x.wrapping_sub(from.x), rect.y.wrapping_sub(from.y));
+                    picture.add(Rect {
+                        x: destination.x.saturating_add(x),
+                        y: destination.y.saturating_add(y),
+                        ..rect
+                    });
+                }
+            } else {
+                picture.add(destination);
+            }
+        }
+        picture.add_region(damage.region);
+        picture.clip(bounds);
+        (copy, picture)
+    }
+
+    /// Encodes pieces until the update is complete or its output is large.
+    fn fly(&mut self, source: &dyn TileSource, out: &mut Vec<u8>) -> UpdateOutcome {
+        while let Some(flight) = &mut self.flight {
+            if out.len() >= PORTION_BYTES {
+                return UpdateOutcome::Partial;
+            }
+            let Some(rect) = flight.pieces.pop() else {
+                self.flight = None;
+                break;
+            };
+            let encoding = flight.encoding;
+            RectHeader { rect, encoding: encoding.number() }.encode(out);
+            self.encoder.encode(encoding, source, rect, &self.translator, out);
+            if flight.pieces.is_empty() {
+                self.flight = None;
+            }
+        }
+        UpdateOutcome::Complete
+    }
+
+    /// Changes to the pixel format that the viewer set last, and tells it the colours if it wants a map.
+    fn apply_format(&mut self, out: &mut Vec<u8>) {
+        let Some(format) = self.next_format.take() else { return };
+        if format != *self.translator.format() {
+            self.translator = Translator::new(format);
+        }
+        if format.model() == ColourModel::ColourMap {
+            let colours = (0..=u8::MAX).map(cube_entry).collect();
+            ServerMessage::ColourMap { first: 0, colours }.encode(out);
+        }
+    }
+
+    fn write_layout(&mut self, reason: LayoutReason, out: &mut Vec<u8>) {
+        let size = self.viewer_size;
+        let screen = Screen { id: SCREEN_ID, area: size.rect(), flags: 0 };
+        pseudo::encode_extended_desktop_size(reason, size, &[screen], out);
+        self.layout_told = true;
+    }
+
+    /// An update that only changes the size. The viewer has nothing of the new picture then.
+    fn write_size(&mut self, out: &mut Vec<u8>) {
+        self.viewer_size = self.screen_size;
+        self.asked = None;
+        self.requested = self.viewer_size.rect().into();
+        self.owed.clear();
+        ServerMessage::Update { rects: 1 }.encode(out);
+        if self.wishes.extended_desktop_size {
+            let reason = self.news.layout.take().unwrap_or(LayoutReason::SERVER);
+            self.write_layout(reason, out);
+        } else {
+            pseudo::encode_desktop_size(self.viewer_size, out);
+        }
+    }
+
+    fn write_news(&mut self, name: &str, out: &mut Vec<u8>) {
+        let News { layout, name: renamed, cursor, extended_key, extended_buttons } =
+            std::mem::take(&mut self.news);
+        if let Some(reason) = layout {
+            self.write_layout(reason, out);
+        }
+        if renamed {
+            pseudo::encode_desktop_name(name, out);
+        }
+        if cursor {
+            pseudo::encode_cursor(self.cursor.as_ref().and_then(Option::as_ref), &self.translator, out);
+        }
+        if extended_key {
+            pseudo::encode_bare(Encoding::QEMU_EXTENDED_KEY, out);
+            self.keys_told = true;
+        }
+        if extended_buttons {
+            pseudo::encode_bare(Encoding::EXTENDED_MOUSE_BUTTONS, out);
+            self.buttons_told = true;
+        }
+    }
+}
+
+/// The rectangles of a region, from the top down, cut so that none is too large for one portion.
+fn split(region: &Region, encoding: PictureEncoding) -> Vec<Rect> {
+    let (most, grid) = match encoding {
+        PictureEncoding::Raw => (PLAIN_PIXELS, 1),
+        PictureEncoding::Hextile => (PLAIN_PIXELS, 16),
+        PictureEncoding::Zrle => (COMPRESSED_PIXELS, 64),
+    };
+    let mut rects = region.rects().to_vec();
+    rects.sort_unstable_by_key(|rect| (rect.y, rect.x));
+    let mut pieces = Vec::with_capacity(rects.len());
+    for rect in rects {
+        // The tiles' grid is kept, so that only the last piece of a rectangle has broken tiles.
+        let width = rect.width.min(2048);
+        let rows = u16::try_from(most / u32::from(width.max(1))).unwrap_or(u16::MAX);
+        let rows = (rows / grid * grid).max(grid);
+        for y in (0..rect.height).step_by(usize::from(rows)) {
+            for x in (0..rect.width).step_by(usize::from(width)) {
+                let (width, height) = (width.min(rect.width - x), rows.min(rect.height - y));
+                pieces.push(Rect::new(rect.x + x, rect.y + y, width, height));
+            }
+        }
+    }
+    pieces
+}

@@ -1,0 +1,44 @@
+//! What a viewer understands, from its last SetEncodings (RFC 6143 §7.5.2).
+
+use crate::rfb::encoding::{Encoding, PictureEncoding};
+
+/// A viewer's abilities; unknown encodings are skipped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Wishes {
+    pub(super) picture: PictureEncoding,
+    pub(super) copy_rect: bool,
+    pub(super) desktop_size: bool,
+    pub(super) extended_desktop_size: bool,
+    pub(super) desktop_name: bool,
+    pub(super) cursor: bool,
+    pub(super) extended_key: bool,
+    pub(super) extended_buttons: bool,
+}
+
+impl Wishes {
+    pub(super) fn new(encodings: &[Encoding]) -> Self {
+        let has = |encoding| encodings.contains(&encoding);
+        Self {
+            picture: PictureEncoding::preferred(encodings),
+            copy_rect: has(Encoding::COPY_RECT),
+            desktop_size: has(Encoding::DESKTOP_SIZE),
+            extended_desktop_size: has(Encoding::EXTENDED_DESKTOP_SIZE),
+            desktop_name: has(Encoding::DESKTOP_NAME),
+            cursor: has(Encoding::CURSOR),
+            extended_key: has(Encoding::QEMU_EXTENDED_KEY),
+            extended_buttons: has(Encoding::EXTENDED_MOUSE_BUTTONS),
+        }
+    }
+
+    /// True when the viewer can be told another size.
+    pub(super) fn resizes(&self) -> bool {
+        self.desktop_size || self.extended_desktop_size
+    }
+}
+
+impl Default for Wishes {
+    /// A viewer that has not said anything yet understands raw pixels.
+    fn default() -> Self {
+        Self::new(&[])
+    }
+}

@@ -1,0 +1,250 @@
+//! What viewers do: keys, pointer, clipboard, wishes for another size.
+
+use std::time::Instant;
+
+use super::chord::Target;
+use super::keys::{Held, KeyAction};
+use super::machine::Seat;
+use super::options::{ViewerError, ViewerId};
+use super::pointer::CellPlace;
+use super::scroll::{ScrollBy, WHEEL_LINES};
+use super::viewer::Viewer;
+use super::vt::{Vt, VtNumber, text_size};
+use crate::geometry::Size;
+use crate::keysym::Keysym;
+use crate::rfb::server::{ResizeRefusal, ServerEvent};
+use crate::terminal::{Modifiers, MouseAction, MouseButton, MouseEvent, Terminal, View};
+
+/// The widest text screen that a viewer may ask for, in columns: 4K with the smallest font. With [`RESIZE_ROWS`] it
+/// bounds the memory that a viewer can make us take.
+pub const RESIZE_COLUMNS: u16 = 640;
+/// The highest text screen that a viewer may ask for, in rows.
+pub const RESIZE_ROWS: u16 = 200;
+
+impl From<Held> for Modifiers {
+    fn from(held: Held) -> Self {
+        Self { shift: held.shift, control: held.control, alt: held.alt, meta: held.logo }
+    }
+}
+
+impl Seat {
+    /// Takes bytes that a viewer sent.
+    ///
+    /// # Errors
+    /// When there is no such viewer, or it broke the protocol or failed to authenticate: send what
+    /// [`viewer_output`](Self::viewer_output) holds, close, and call [`remove_viewer`](Self::remove_viewer).
+    pub fn viewer_input(&mut self, id: ViewerId, bytes: &[u8], _now: Instant) -> Result<(), ViewerError> {
+        let at = self.viewer_place(id).ok_or(ViewerError::Unknown { id })?;
+        let Some(viewer) = self.viewers.get_mut(at).filter(|viewer| !viewer.dead) else { return Ok(()) };
+        let result = viewer.connection.handle_input(bytes);
+        viewer.dead = result.is_err();
+        while let Some(event) = self.viewers.get_mut(at).and_then(|viewer| viewer.connection.poll_event()) {
+            self.event(at, event);
+        }
+        Ok(result?)
+    }
+
+    /// Bytes for a viewer; the driver takes what it can send. A viewer gets nothing new until all is taken.
+    pub fn viewer_output(&mut self, id: ViewerId) -> Option<&mut Vec<u8>> {
+        let at = self.viewer_place(id)?;
+        self.viewers.get_mut(at).map(|viewer| viewer.connection.output())
+    }
+
+    fn event(&mut self, at: usize, event: ServerEvent) {
+        let Some(viewer) = self.viewers.get_mut(at) else { return };
+        match event {
+            // Every viewer shares: a wish to be alone does not end the others.
+            ServerEvent::Ready { shared: _ } => {
+                viewer.handshake_until = None;
+                self.status_stale = true;
+            }
+            ServerEvent::Key { keysym, pressed, keycode } => self.key(at, keysym, keycode, pressed),
+            ServerEvent::Pointer { buttons, x, y } => self.pointer(at, buttons, x, y),
+            ServerEvent::CutText(text) => viewer.clipboard.set(text),
+            ServerEvent::SetDesktopSize { size } => self.resize(at, size),
+            // `render` asks the connection what it wants.
+            ServerEvent::UpdateRequested { .. } => {}
+        }
+    }
+
+    fn key(&mut self, at: usize, keysym: Keysym, keycode: Option<u32>, pressed: bool) {
+        let mut actions = Vec::new();
+        let Some(viewer) = self.viewers.get_mut(at) else { return };
+        viewer.keyboard.key(keysym, keycode, pressed, viewer.vt, &self.options.chords, &mut actions);
+        self.apply(at, &actions);
+    }
+
+    /// Tells the VT that the viewer leaves that keys and buttons are up. What the user holds stays known.
+    pub(super) fn leave_input(&mut self, at: usize) {
+        let mut actions = Vec::new();
+        self.release_buttons(at);
+        if let Some(viewer) = self.viewers.get_mut(at) {
+            viewer.keyboard.leave(&mut actions);
+        }
+        self.apply(at, &actions);
+    }
+
+    /// The same for a viewer that goes for good.
+    pub(super) fn release_input(&mut self, at: usize) {
+        self.leave_input(at);
+        if let Some(viewer) = self.viewers.get_mut(at) {
+            viewer.keyboard.release_all(&mut Vec::new());
+        }
+    }
+
+    fn apply(&mut self, at: usize, actions: &[KeyAction]) {
+        for action in actions {
+            match *action {
+                KeyAction::Switch(target) => self.chord(at, target),
+                // A console hears of presses only; modifiers go with the other keys.
+                KeyAction::Deliver { pressed: true, vt, keysym, held, .. } if !keysym.is_modifier() => {
+                    self.type_key(at, vt, keysym, held);
+                }
+                KeyAction::Deliver { .. } => {}
+            }
+        }
+    }
+
+    /// A viewer goes to another VT by a chord, and stays there, unless that is where everybody goes anyway.
+    fn chord(&mut self, at: usize, target: Target) {
+        let Some(viewer) = self.viewers.get_mut(at) else { return };
+        let Some(vt) = neighbour(&self.vts, viewer.vt, target) else {
+            viewer.ring();
+            return;
+        };
+        self.show(at, vt);
+        self.pin(at, vt != self.default_vt());
+    }
+
+    /// A key for a text VT, or for where the viewer looks in it.
+    fn type_key(&mut self, at: usize, number: VtNumber, keysym: Keysym, held: Held) {
+        let Some(viewer) = self.viewers.get_mut(at) else { return };
+        let Some(vt) = self.vts.iter_mut().find(|vt| vt.number == number) else { return };
+        // The alternate screen has no history: there the keys are the guest's.
+        if let Some(by) = ScrollBy::from_key(keysym, held)
+            && let Some(terminal) = vt.terminal()
+            && (!terminal.is_alternate() || viewer.view != View::Live)
+        {
+            viewer.view = by.apply(viewer.view, terminal);
+            return;
+        }
+        let Some(console) = vt.console_mut() else { return };
+        viewer.view = View::Live;
+        let insert = matches!(keysym, Keysym::INSERT | Keysym::KP_INSERT);
+        let taken = if insert && held == (Held { shift: true, ..Held::default() }) {
+            console.paste(viewer.clipboard.text())
+        } else {
+            console.key(keysym, held.into())
+        };
+        if !taken {
+            viewer.ring();
+        }
+    }
+
+    fn pointer(&mut self, at: usize, buttons: u16, x: u16, y: u16) {
+        let cell = self.font().cell();
+        let Some(viewer) = self.viewers.get_mut(at) else { return };
+        let Some(vt) = self.vts.iter_mut().find(|vt| vt.number == viewer.vt) else { return };
+        let Some(terminal) = vt.terminal() else { return };
+        let place = CellPlace::at(x, y, cell, terminal.columns(), terminal.rows());
+        let held = viewer.keyboard.held();
+        for action in viewer.pointer.update(buttons, place) {
+            let event = MouseEvent { action, column: place.column, row: place.row, modifiers: held.into() };
+            // Shift keeps the mouse for the viewer's own use, as in xterm; and what is shown of the past is not
+            // where the guest would believe the pointer to be.
+            let for_guest = !held.shift && viewer.view == View::Live;
+            match action {
+                MouseAction::Release(button) => {
+                    if viewer.pointer.take_told(button)
+                        && let Some(console) = vt.console_mut()
+                    {
+                        console.mouse(event);
+                    }
+                }
+                MouseAction::Motion(_) => {
+                    if for_guest && let Some(console) = vt.console_mut() {
+                        console.mouse(event);
+                    }
+                }
+                MouseAction::Press(button) => {
+                    let taken = for_guest && vt.console_mut().is_some_and(|console| console.mouse(event));
+                    if taken {
+                        viewer.pointer.told_press(button);
+                    } else {
+                        own_press(viewer, vt, button);
+                    }
+                }
+            }
+        }
+    }
+
+    fn resize(&mut self, at: usize, wanted: Size) {
+        let font = self.font();
+        let cell = font.cell();
+        let Some(viewer) = self.viewers.get_mut(at) else { return };
+        let number = viewer.vt;
+        let (columns, rows) = (wanted.width / cell.width.max(1), wanted.height / cell.height.max(1));
+        let console = self.vts.iter_mut().find(|vt| vt.number == number).and_then(Vt::console_mut);
+        let refusal = match console {
+            None => ResizeRefusal::Prohibited,
+            Some(_) if !self.options.allow_resize => ResizeRefusal::Prohibited,
+            Some(_) if columns < 2 || rows < 1 => ResizeRefusal::InvalidLayout,
+            Some(_) if columns > RESIZE_COLUMNS || rows > RESIZE_ROWS => ResizeRefusal::OutOfResources,
+            Some(console) => {
+                console.terminal.resize(columns, rows);
+                let size = text_size(&console.terminal, font);
+                for viewer in self.viewers.iter_mut().filter(|viewer| viewer.vt == number) {
+                    viewer.connection.resize(size);
+                }
+                self.status_stale = true;
+                return;
+            }
+        };
+        viewer.connection.refuse_resize(refusal);
+    }
+}
+
+/// A press that is not the guest's: the wheel scrolls, the middle button pastes.
+fn own_press(viewer: &mut Viewer, vt: &mut Vt, button: MouseButton) {
+    let (lines, arrow) = match button {
+        MouseButton::WheelUp => (-WHEEL_LINES, Keysym::UP),
+        MouseButton::WheelDown => (WHEEL_LINES, Keysym::DOWN),
+        MouseButton::Middle => {
+            if let Some(console) = vt.console_mut() {
+                viewer.view = View::Live;
+                if !console.paste(viewer.clipboard.text()) {
+                    viewer.ring();
+                }
+            }
+            return;
+        }
+        _ => return,
+    };
+    let alternate = viewer.view == View::Live && vt.terminal().is_some_and(Terminal::is_alternate);
+    match vt.console_mut() {
+        // The alternate screen has no history; what shows there mostly scrolls by arrow keys.
+        Some(console) if alternate => {
+            for _ in 0..WHEEL_LINES {
+                console.key(arrow, Modifiers::default());
+            }
+        }
+        _ => {
+            if let Some(terminal) = vt.terminal() {
+                viewer.view = ScrollBy::Lines(lines).apply(viewer.view, terminal);
+            }
+        }
+    }
+}
+
+/// The VT to which a chord leads from `from`, if the seat has it.
+fn neighbour(vts: &[Vt], from: VtNumber, target: Target) -> Option<VtNumber> {
+    let at = vts.iter().position(|vt| vt.number == from);
+    let found = match target {
+        Target::Vt(number) => vts.iter().find(|vt| vt.number == number),
+        Target::Next => at.and_then(|at| vts.get(at + 1)).or_else(|| vts.first()),
+        Target::Previous => {
+            at.and_then(|at| at.checked_sub(1)).and_then(|at| vts.get(at)).or_else(|| vts.last())
+        }
+    };
+    found.map(|vt| vt.number)
+}

@@ -1,0 +1,106 @@
+//! The slave of a pty that somebody else (xenconsoled, QEMU, a test) holds the master of: the guest's side.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+use std::task::{Context, Poll};
+
+use nix::libc;
+use nix::poll::{PollFd, PollFlags, PollTimeout};
+
+use super::in_flight::InFlight;
+use super::tty::{make_raw, open, system, write_some};
+use super::{CHUNK, ConsoleError};
+use crate::xen::sys::reactor::Watch;
+
+/// A pty slave that guest output is read from and typed bytes are written to.
+#[derive(Debug)]
+pub(super) struct Upstream(Watch);
+
+/// What one look at the upstream brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Read {
+    /// Bytes were appended.
+    Output,
+    /// The master was closed.
+    Gone,
+}
+
+impl Upstream {
+    /// Opens a pty slave and makes it raw if it is not.
+    pub(super) fn open(path: &Path) -> Result<Self, ConsoleError> {
+        let slave = open(path)?;
+        make_raw(&slave)?;
+        let watched = |source| system("watch the terminal".to_owned(), source);
+        Ok(Self(Watch::new(slave).map_err(watched)?))
+    }
+
+    /// Appends guest output, at most [`CHUNK`] bytes, read by way of `in_flight` where there is such a page.
+    pub(super) fn poll_read(
+        &mut self,
+        context: &mut Context<'_>,
+        in_flight: &mut Option<InFlight>,
+        out: &mut Vec<u8>,
+    ) -> Poll<Read> {
+        self.0
+            .poll_read(context, |slave| read_some(slave, in_flight.as_mut(), out))
+            .map(|read| read.unwrap_or(Read::Gone))
+    }
+
+    /// Writes what the guest takes of `input`. Pending while bytes are left.
+    pub(super) fn poll_write(&mut self, context: &mut Context<'_>, input: &mut VecDeque<u8>) -> Poll<()> {
+        while !input.is_empty() {
+            match self.0.poll_write(context, |slave| write_some(slave, input.as_slices().0)) {
+                Poll::Ready(Ok(count)) => drop(input.drain(..count)),
+                // A master that is gone is found by reading; until then nothing can be written.
+                _ => return Poll::Pending,
+            }
+        }
+        Poll::Ready(())
+    }
+}
+
+/// One `read` that appends to `out`.
+///
+/// # Errors
+/// `WouldBlock` when there is nothing; others when the terminal is unusable.
+fn read_some(
+    slave: BorrowedFd<'_>,
+    mut in_flight: Option<&mut InFlight>,
+    out: &mut Vec<u8>,
+) -> io::Result<Read> {
+    let result = loop {
+        let result = match &mut in_flight {
+            Some(page) => page.read(slave, out),
+            None => read_plainly(slave, out),
+        };
+        match result {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => break result,
+        }
+    };
+    match result {
+        // 0 is also what a terminal says that another program set to VMIN 0, so only a hang-up counts as the end.
+        Ok(0) if is_hung_up(slave) => Ok(Read::Gone),
+        Ok(0) => Err(io::ErrorKind::WouldBlock.into()),
+        Ok(_) => Ok(Read::Output),
+        Err(error) if error.raw_os_error() == Some(libc::EIO) => Ok(Read::Gone),
+        Err(error) => Err(error),
+    }
+}
+
+fn read_plainly(slave: BorrowedFd<'_>, out: &mut Vec<u8>) -> io::Result<usize> {
+    let start = out.len();
+    out.resize(start + CHUNK, 0);
+    let result = nix::unistd::read(slave, &mut out[start..]);
+    out.truncate(start + result.unwrap_or(0));
+    Ok(result?)
+}
+
+/// Whether the other end is closed.
+fn is_hung_up(terminal: BorrowedFd<'_>) -> bool {
+    let mut polled = [PollFd::new(terminal.as_fd(), PollFlags::POLLIN)];
+    nix::poll::poll(&mut polled, PollTimeout::ZERO).is_ok()
+        && polled[0].revents().is_some_and(|found| found.intersects(PollFlags::POLLHUP | PollFlags::POLLERR))
+}

@@ -1,0 +1,14 @@
+//! What we know of Xen: its store, its domains and what we publish for them.
+//!
+//! This folder stands at the bottom: it uses nothing of the crate but itself, and only `daemon`, `guest` and `demo`
+//! know it.
+
+pub mod console;
+pub mod domains;
+mod identity;
+pub mod paths;
+pub mod publish;
+pub mod store;
+pub mod sys;
+
+pub use identity::{Domid, DomidError, Uuid, UuidError};

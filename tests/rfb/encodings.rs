@@ -1,0 +1,251 @@
+//! Every encoder against its decoder.
+
+use proptest::prelude::*;
+use xenvnc::geometry::{Rect, Size};
+use xenvnc::rfb::encoding::canvas::Canvas;
+use xenvnc::rfb::encoding::{Encoder, PictureEncoding, hextile, raw, zrle};
+use xenvnc::rfb::pixel_format::{PixelFormat, Translator};
+use xenvnc::rfb::tile::{Colour, TileSource};
+use xenvnc::rfb::wire::{Reader, Stop};
+
+use crate::screen::{Mixed, any_size, formats, patchwork};
+
+const ENCODINGS: [PictureEncoding; 3] =
+    [PictureEncoding::Raw, PictureEncoding::Hextile, PictureEncoding::Zrle];
+
+/// Decoders for one viewer.
+#[derive(Default)]
+struct Decoders {
+    zrle: zrle::Decoder,
+}
+
+impl Decoders {
+    fn decode(
+        &mut self,
+        encoding: PictureEncoding,
+        bytes: &[u8],
+        rect: Rect,
+        translator: &Translator,
+        canvas: &mut Canvas,
+    ) {
+        let mut reader = Reader::new(bytes);
+        let result = match encoding {
+            PictureEncoding::Raw => raw::decode(&mut reader, rect, translator, canvas),
+            PictureEncoding::Hextile => {
+                hextile::Decoder::default().decode(&mut reader, rect, translator, canvas)
+            }
+            PictureEncoding::Zrle => self.zrle.decode(&mut reader, rect, translator, canvas),
+        };
+        assert_eq!(result, Ok(()), "{encoding:?}");
+        assert!(reader.rest().is_empty(), "{encoding:?} left {} bytes over", reader.rest().len());
+    }
+}
+
+/// Asserts that `rect` of both canvases is equal, as far as the format can tell.
+fn assert_same(translator: &Translator, rect: Rect, have: &Canvas, wanted: &Canvas) {
+    let (mut buf, mut other) = (Default::default(), Default::default());
+    let have = have.tile(rect, &mut buf);
+    let wanted = wanted.tile(rect, &mut other);
+    let (xenvnc::rfb::tile::Tile::Pixels(have), xenvnc::rfb::tile::Tile::Pixels(wanted)) = (have, wanted)
+    else {
+        panic!("a canvas answers in pixels");
+    };
+    for (at, (have, wanted)) in have.iter().zip(wanted).enumerate() {
+        let wanted = translator.colour(translator.wire(*wanted));
+        assert_eq!(*have, wanted, "pixel {at} of {rect:?} in {:?}", translator.format());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    /// One viewer's encoder and decoders through several rectangles, encodings and formats.
+    #[test]
+    fn what_is_encoded_is_decoded(
+        size in any_size(150),
+        seed: u64,
+        steps in prop::collection::vec((any::<prop::sample::Index>(), 0usize..3, any_size(150), 0u16..90, 0u16..90), 1..6),
+    ) {
+        let wanted = patchwork(size, seed);
+        let mut have = Canvas::new(size);
+        let (mut encoder, mut decoders) = (Encoder::default(), Decoders::default());
+        for (format, encoding, part, x, y) in steps {
+            let rect = Rect::new(x, y, part.width, part.height).intersect(size.rect());
+            if rect.is_empty() {
+                continue;
+            }
+            let translator = Translator::new(*format.get(&formats()));
+            let mut bytes = Vec::new();
+            let source = Mixed { canvas: &wanted, seed };
+            encoder.encode(ENCODINGS[encoding], &source, rect, &translator, &mut bytes);
+            decoders.decode(ENCODINGS[encoding], &bytes, rect, &translator, &mut have);
+            assert_same(&translator, rect, &have, &wanted);
+        }
+    }
+
+    /// Decoders get what no server should send; they must answer, not panic, and stay inside the rectangle.
+    #[test]
+    fn decoders_survive_anything(
+        bytes in prop::collection::vec(prop_oneof![any::<u8>(), 0u8..20, 120u8..140], 0..600),
+        format in any::<prop::sample::Index>(),
+        size in any_size(70),
+    ) {
+        let translator = Translator::new(*format.get(&formats()));
+        let mut canvas = Canvas::new(Size::new(80, 80));
+        let rect = Rect::new(3, 5, size.width, size.height);
+        let _ = raw::decode(&mut Reader::new(&bytes), rect, &translator, &mut canvas);
+        let _ = hextile::Decoder::default().decode(&mut Reader::new(&bytes), rect, &translator, &mut canvas);
+        let _ = zrle::Decoder::default().decode(&mut Reader::new(&bytes), rect, &translator, &mut canvas);
+        // The same behind a good zlib stream.
+        let mut packed = vec![0; 4];
+        let mut stream = xenvnc::rfb::deflate::Compressor::new();
+        stream.write(&bytes, &mut packed);
+        stream.flush(&mut packed);
+        let length = u32::try_from(packed.len() - 4).expect("short");
+        packed[..4].copy_from_slice(&length.to_be_bytes());
+        let _ = zrle::Decoder::default().decode(&mut Reader::new(&packed), rect, &translator, &mut canvas);
+        for y in 0..80 {
+            for x in 0..80 {
+                if !rect.contains(Rect::new(x, y, 1, 1)) {
+                    prop_assert_eq!(canvas.pixels()[usize::from(y) * 80 + usize::from(x)].0, 0);
+                }
+            }
+        }
+    }
+
+    /// Hextile in two portions, cut anywhere.
+    #[test]
+    fn hextile_goes_on_where_the_data_was_cut(seed: u64, cut in any::<prop::sample::Index>()) {
+        let size = Size::new(50, 40);
+        let wanted = patchwork(size, seed);
+        let translator = Translator::new(formats()[0]);
+        let mut bytes = Vec::new();
+        let source = Mixed { canvas: &wanted, seed };
+        Encoder::default().encode(PictureEncoding::Hextile, &source, size.rect(), &translator, &mut bytes);
+        let mut have = Canvas::new(size);
+        let mut decoder = hextile::Decoder::default();
+        let mut reader = Reader::new(&bytes[..cut.index(bytes.len())]);
+        let result = decoder.decode(&mut reader, size.rect(), &translator, &mut have);
+        prop_assert_eq!(result, Err(Stop::NeedMore));
+        let mut reader = Reader::new(&bytes[reader.consumed()..]);
+        prop_assert_eq!(decoder.decode(&mut reader, size.rect(), &translator, &mut have), Ok(()));
+        prop_assert!(reader.rest().is_empty());
+        prop_assert_eq!(have, wanted);
+    }
+}
+
+#[test]
+fn rectangles_outside_the_framebuffer_are_refused() {
+    let translator = Translator::new(formats()[0]);
+    let mut canvas = Canvas::new(Size::new(10, 10));
+    for rect in [Rect::new(5, 0, 6, 1), Rect::new(0, 10, 1, 1), Rect::new(u16::MAX, 0, u16::MAX, 1)] {
+        let bytes = [0; 64];
+        let result = raw::decode(&mut Reader::new(&bytes), rect, &translator, &mut canvas);
+        assert!(matches!(result, Err(Stop::Failed(_))));
+        let result =
+            zrle::Decoder::default().decode(&mut Reader::new(&bytes), rect, &translator, &mut canvas);
+        assert!(matches!(result, Err(Stop::Failed(_))));
+        let result =
+            hextile::Decoder::default().decode(&mut Reader::new(&bytes), rect, &translator, &mut canvas);
+        assert!(matches!(result, Err(Stop::Failed(_))));
+    }
+}
+
+/// A screen written as text: one row a string, one pixel a character.
+fn drawing(rows: &[&str], colour: impl Fn(u8) -> u32) -> Canvas {
+    let width = u16::try_from(rows[0].len()).expect("short");
+    let mut canvas = Canvas::new(Size::new(width, u16::try_from(rows.len()).expect("few")));
+    let pixels: Vec<_> = rows.iter().flat_map(|row| row.bytes()).map(|c| Colour(colour(c))).collect();
+    canvas.put(canvas.size().rect(), &pixels);
+    canvas
+}
+
+fn encoded(encoding: PictureEncoding, canvas: &Canvas) -> Vec<u8> {
+    let translator = Translator::new(PixelFormat::RGB888);
+    let mut out = Vec::new();
+    let source = Mixed { canvas, seed: 0 };
+    Encoder::default().encode(encoding, &source, canvas.size().rect(), &translator, &mut out);
+    out
+}
+
+/// Bytes worked out by hand from RFC 6143 §7.7.4, both ways.
+#[test]
+fn hextile_is_that_of_the_specification() {
+    let wanted = drawing(
+        &["..................", "..####..........+o", "..####..#.......+o", "........#.......++"],
+        |c| match c {
+            b'#' => 0x0000_00ff,
+            b'+' => 0x0000_ff00,
+            b'o' => 0x00ff_0000,
+            _ => 0x0011_2233,
+        },
+    );
+    let bytes = [
+        // The first tile: background and foreground are named, two subrectangles follow. Pixels are little-endian.
+        &[0x02 | 0x04 | 0x08, 0x33, 0x22, 0x11, 0, 0xff, 0, 0, 0, 2][..],
+        // At (2, 1), 4 by 2; at (8, 2), 1 by 2.
+        &[0x21, 0x31, 0x82, 0x01],
+        // The second tile, 2 by 4, is named anew: four pixels are green, two red, two background.
+        &[0x02 | 0x08 | 0x10, 0, 0xff, 0, 0, 2],
+        // At (0, 0), 2 by 1, background; at (1, 1), 1 by 2, red.
+        &[0x33, 0x22, 0x11, 0, 0x00, 0x10, 0, 0, 0xff, 0, 0x11, 0x01],
+    ]
+    .concat();
+    assert_eq!(encoded(PictureEncoding::Hextile, &wanted), bytes);
+    let mut have = Canvas::new(wanted.size());
+    let translator = Translator::new(PixelFormat::RGB888);
+    Decoders::default().decode(PictureEncoding::Hextile, &bytes, have.size().rect(), &translator, &mut have);
+    assert_eq!(have, wanted);
+}
+
+/// Tiles worked out by hand from RFC 6143 §7.7.6, in a zlib stream with stored blocks, which every decoder reads.
+#[test]
+fn zrle_is_that_of_the_specification() {
+    let tiles: [(&[u8], &str); 5] = [
+        // Raw.
+        (&[0, 1, 0, 0, 2, 0, 0, 3, 0, 0, 1, 0, 0, 2, 0, 0, 3, 0, 0], "123123"),
+        // Solid.
+        (&[1, 7, 0, 0], "777777"),
+        // A packed palette of 3, two bits a pixel: 0 1 2, then 2 1 0.
+        (&[3, 5, 0, 0, 6, 0, 0, 7, 0, 0, 0b0001_1000, 0b1001_0000], "567765"),
+        // Runs: four of 8 and two of 9.
+        (&[128, 8, 0, 0, 3, 9, 0, 0, 1], "888899"),
+        // Runs of a palette of 2: one of index 1, four of index 0, one of index 1.
+        (&[130, 4, 0, 0, 5, 0, 0, 1, 0x80, 3, 1], "544445"),
+    ];
+    let translator = Translator::new(PixelFormat::RGB888);
+    for (tile, wanted) in tiles {
+        let wanted = drawing(&[&wanted[..3], &wanted[3..]], |c| u32::from(c - b'0'));
+        let length = u8::try_from(tile.len()).expect("short");
+        // A zlib header, then a stored block that is not the last one: RFC 1950 §2.2, RFC 1951 §3.2.4.
+        let stored = [&[0x78, 0x01, 0, length, 0, !length, 0xff], tile].concat();
+        let count = u8::try_from(stored.len()).expect("short");
+        let bytes = [&[0, 0, 0, count][..], &stored].concat();
+        let mut have = Canvas::new(wanted.size());
+        Decoders::default().decode(PictureEncoding::Zrle, &bytes, have.size().rect(), &translator, &mut have);
+        assert_eq!(have, wanted);
+    }
+}
+
+/// What the ZRLE encoder chooses, unpacked.
+#[test]
+fn zrle_takes_the_shortest_form() {
+    let unpacked = |rows: &[&str]| {
+        let bytes = encoded(PictureEncoding::Zrle, &drawing(rows, |c| u32::from(c - b'0')));
+        let mut out = Vec::new();
+        xenvnc::rfb::deflate::Decompressor::new().read(&bytes[4..], 10_000, &mut out).expect("a stream");
+        out
+    };
+    assert_eq!(unpacked(&["777", "777"]), [1, 7, 0, 0]);
+    // Two colours, a pixel each: a bit is shorter than a run.
+    assert_eq!(unpacked(&["10101010", "01010101"]), [2, 1, 0, 0, 0, 0, 0, 0x55, 0xaa]);
+    // One long run and one short: shorter than two bytes of bits each.
+    let long = "1".repeat(64);
+    let mut rows = vec![&long[..]; 8];
+    let last = format!("{}0", "1".repeat(63));
+    rows.push(&last);
+    // 575 pixels of the first colour: 255 + 255 + 64 and one.
+    assert_eq!(unpacked(&rows), [130, 1, 0, 0, 0, 0, 0, 0x80, 255, 255, 64, 1]);
+    // No two alike.
+    assert_eq!(unpacked(&["123", "456"]), [0, 1, 0, 0, 2, 0, 0, 3, 0, 0, 4, 0, 0, 5, 0, 0, 6, 0, 0]);
+}

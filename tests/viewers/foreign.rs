@@ -1,0 +1,208 @@
+//! Viewers that we did not write.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use tempfile::TempDir;
+
+use crate::host::{cache, eventually, installed};
+use crate::picture::Picture;
+
+const DRIVER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/viewers/vncdotool_driver.py");
+
+/// vncdotool, connected.
+pub(crate) struct Vncdotool {
+    process: Child,
+    commands: ChildStdin,
+    answers: BufReader<ChildStdout>,
+    capture: tempfile::NamedTempFile,
+}
+
+impl Vncdotool {
+    /// Connects; `Err` has what vncdotool complains about.
+    pub(crate) fn connect(port: u16, password: Option<&str>) -> Result<Self, String> {
+        let mut process = Command::new(installed(&cache().join("python/bin/python")))
+            .arg(DRIVER)
+            .arg(format!("127.0.0.1::{port}"))
+            .args(password)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("vncdotool");
+        let commands = process.stdin.take().expect("standard input");
+        let answers = BufReader::new(process.stdout.take().expect("standard output"));
+        let capture = tempfile::Builder::new().suffix(".png").tempfile().expect("a file");
+        let mut viewer = Self { process, commands, answers, capture };
+        viewer.answer().map(|()| viewer)
+    }
+
+    /// Presses and releases the key of each character.
+    pub(crate) fn type_text(&mut self, text: &str) {
+        self.command(&format!("type {text}")).expect("typing");
+    }
+
+    /// Presses and releases one key, such as `enter` or `ctrl-c`.
+    pub(crate) fn key(&mut self, key: &str) {
+        self.command(&format!("key {key}")).expect("a key");
+    }
+
+    /// The whole screen.
+    pub(crate) fn capture(&mut self) -> Picture {
+        let path = self.capture.path().to_owned();
+        self.command(&format!("capture {}", path.display())).expect("a capture");
+        Picture::from_png(&path).expect("a picture")
+    }
+
+    /// Waits until the screen shows this text, and gives the picture.
+    pub(crate) fn await_text(&mut self, wanted: &str) -> Picture {
+        eventually("text in vncdotool's picture", || {
+            let picture = self.capture();
+            let lines = picture.text();
+            let shown = lines.iter().any(|line| line.contains(wanted));
+            if shown { Ok(picture) } else { Err(format!("no {wanted:?} in {picture:?}")) }
+        })
+    }
+
+    fn command(&mut self, command: &str) -> Result<(), String> {
+        writeln!(self.commands, "{command}").map_err(|error| error.to_string())?;
+        self.answer()
+    }
+
+    fn answer(&mut self) -> Result<(), String> {
+        let mut line = String::new();
+        self.answers.read_line(&mut line).map_err(|error| error.to_string())?;
+        if line.trim_end() == "done" { Ok(()) } else { Err(line) }
+    }
+}
+
+impl Drop for Vncdotool {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// TigerVNC's viewer on an X display of its own.
+pub(crate) struct TigerVnc {
+    display: String,
+    screen: PathBuf,
+    log: PathBuf,
+    processes: Vec<Child>,
+    _directory: TempDir,
+}
+
+impl TigerVnc {
+    /// Starts both. `encoding` is the one to prefer: ZRLE, Hextile, Raw or Tight.
+    pub(crate) fn connect(port: u16, encoding: &str) -> Self {
+        let directory = tempfile::Builder::new().prefix("tigervnc").tempdir().expect("a temporary directory");
+        let mut server = Command::new(installed(Path::new("Xvfb")))
+            .args(["-displayfd", "1", "-screen", "0", "800x600x24", "-nolisten", "tcp", "-noreset", "-fbdir"])
+            .arg(directory.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("Xvfb");
+        let mut number = String::new();
+        let mut output = BufReader::new(server.stdout.take().expect("standard output"));
+        let read = output.read_line(&mut number);
+        let display = format!(":{}", number.trim());
+        let log = directory.path().join("viewer.log");
+        let mut tiger = Self {
+            display,
+            screen: directory.path().join("Xvfb_screen0"),
+            log,
+            processes: vec![server],
+            _directory: directory,
+        };
+        assert!(read.is_ok_and(|count| count > 1), "Xvfb gave no display");
+        tiger.start_viewer(port, encoding);
+        tiger
+    }
+
+    fn start_viewer(&mut self, port: u16, encoding: &str) {
+        let log = File::create(&self.log).expect("a log file");
+        let viewer = Command::new(installed(Path::new("xtigervncviewer")))
+            .env("HOME", self._directory.path())
+            .args([
+                "-display",
+                &self.display,
+                "-SecurityTypes=None",
+                "-AutoSelect=0",
+                "-Shared",
+                "-RemoteResize=0",
+            ])
+            .args([format!("-PreferredEncoding={encoding}"), "-ReconnectOnError=0".to_owned()])
+            .args(["-AlertOnFatalError=0", "-Log=*:stderr:30"])
+            .arg(format!("127.0.0.1::{port}"))
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("another handle of the log"))
+            .stderr(log)
+            .spawn()
+            .expect("TigerVNC's viewer");
+        self.processes.push(viewer);
+    }
+
+    /// Types text into the viewer's window, as a person at its keyboard would.
+    pub(crate) fn type_text(&self, text: &str) {
+        self.xdotool(&["type", "--delay", "15", text]);
+    }
+
+    /// Presses and releases one key by its X name, such as `Return`.
+    pub(crate) fn key(&self, key: &str) {
+        self.xdotool(&["key", key]);
+    }
+
+    fn xdotool(&self, arguments: &[&str]) {
+        // There is no window manager that would give the only window the keyboard.
+        let focus = ["search", "--sync", "--onlyvisible", "--name", "TigerVNC", "windowfocus", "--sync"];
+        let status = Command::new(installed(Path::new("xdotool")))
+            .env("DISPLAY", &self.display)
+            .args(focus)
+            .args(arguments)
+            .status()
+            .expect("xdotool");
+        assert!(status.success(), "xdotool {arguments:?}: {status}\n{}", self.log());
+    }
+
+    /// What the X display shows now.
+    pub(crate) fn capture(&self) -> Picture {
+        Picture::from_xwd(&self.screen).expect("Xvfb's frame buffer")
+    }
+
+    /// Waits until the X display shows this text.
+    pub(crate) fn await_text(&self, wanted: &str) {
+        eventually("text in TigerVNC's window", || {
+            let picture = self.capture();
+            if picture.shows(wanted) {
+                Ok(())
+            } else {
+                Err(format!("no {wanted:?} in {picture:?}{}", self.log()))
+            }
+        });
+    }
+
+    /// What the viewer said.
+    pub(crate) fn log(&self) -> String {
+        let mut text = String::new();
+        let _ = File::open(&self.log).and_then(|mut file| file.read_to_string(&mut text));
+        text
+    }
+}
+
+impl Drop for TigerVnc {
+    fn drop(&mut self) {
+        // The viewer first, then its display.
+        for process in self.processes.iter_mut().rev() {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+        // A killed Xvfb leaves these behind.
+        let number = self.display.trim_start_matches(':');
+        let _ = fs::remove_file(format!("/tmp/.X{number}-lock"));
+        let _ = fs::remove_file(format!("/tmp/.X11-unix/X{number}"));
+    }
+}
