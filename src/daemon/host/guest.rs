@@ -145,6 +145,7 @@ impl Guest {
             vt: self.seat.counts.vt.load(Ordering::Relaxed),
             viewers: self.viewers(),
             console: self.console.as_ref().map_or("none", |c| c.how.name()).to_owned(),
+            state: self.domain.run.map(|run| run.to_string()),
             problem: self.trouble.clone().or_else(|| self.unpublished.clone()),
         }
     }

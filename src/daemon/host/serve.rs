@@ -61,7 +61,8 @@ impl Host {
     }
 
     /// Makes the domain a guest of ours, or brings the guest that it is up to date.
-    async fn adopt(&mut self, domain: Domain) -> Result<(), String> {
+    async fn adopt(&mut self, mut domain: Domain) -> Result<(), String> {
+        let run = domain.run.take();
         let uuid = domain.uuid;
         let settings = Settings::of(&self.config, domain.name.as_str(), &uuid.to_string());
         let settings = settings.map_err(|error| error.to_string())?;
@@ -85,6 +86,7 @@ impl Host {
                 address = %guest.address,
                 "domain is served"
             );
+            guest.set_run(run).await;
             self.guests.insert(uuid, guest);
             return Ok(());
         };
@@ -107,7 +109,9 @@ impl Host {
         if guest.domain.name != domain.name {
             guest.tell(SeatCommand::Rename(domain.name.as_str().to_owned())).await;
         }
+        domain.run = guest.domain.run;
         guest.domain = domain;
+        guest.set_run(run).await;
         if guest.settings.differs(&settings) {
             guest.tell(SeatCommand::Reconfigure(Box::new(settings.clone()))).await;
             guest.republish = true;
@@ -144,7 +148,7 @@ impl Host {
             replay(&mut seat, &history.lock().unwrap_or_else(PoisonError::into_inner));
         }
         Ok(Guest {
-            seat: SeatTask::start(name, seat, listener),
+            seat: SeatTask::start(name, seat, listener, self.look.clone()),
             domain,
             settings,
             address,
