@@ -93,6 +93,10 @@ pub struct DomainInfo {
     pub viewers: usize,
     /// How the console is reached: `interpose`, `own`, `attach`, or `none`.
     pub console: String,
+    /// How the guest is: `running`, `paused`, `suspended`, `shutdown`, `rebooting` or `crashed`. `None` where nobody can
+    /// tell: xenstore does not, so that it takes a build with the cargo feature `xenctrl`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
     /// What is wrong with it: why there is no console, where there is none, and nodes that make no sense.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,

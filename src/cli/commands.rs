@@ -31,9 +31,19 @@ pub(super) fn list(client: &mut Client, json: bool) -> anyhow::Result<()> {
     let wide = |title: &str, width: fn(&DomainInfo) -> usize| {
         domains.iter().map(width).max().unwrap_or(0).max(title.len())
     };
+    let state = |d: &DomainInfo| d.state.as_ref().map_or(0, |state| state.len());
+    // Without anybody who can tell, there is no such column.
+    let (state_title, state_width) = match domains.iter().map(state).max() {
+        None | Some(0) => ("", 0),
+        Some(longest) => ("STATE", longest.max("STATE".len()) + 2),
+    };
     let name = wide("NAME", |d| d.name.chars().count());
     let address = wide("ADDRESS", |d| d.address.chars().count());
-    writeln!(out, "{:name$}  {:>5}  {:address$}  VT   VIEWERS  CONSOLE", "NAME", "DOMID", "ADDRESS")?;
+    writeln!(
+        out,
+        "{:name$}  {:>5}  {:address$}  {state_title:state_width$}VT   VIEWERS  CONSOLE",
+        "NAME", "DOMID", "ADDRESS"
+    )?;
     for d in &domains {
         let vt = format!("F{}", d.vt);
         let console = match &d.problem {
@@ -42,8 +52,12 @@ pub(super) fn list(client: &mut Client, json: bool) -> anyhow::Result<()> {
         };
         writeln!(
             out,
-            "{:name$}  {:>5}  {:address$}  {vt:3}  {:>7}  {console}",
-            d.name, d.domid, d.address, d.viewers
+            "{:name$}  {:>5}  {:address$}  {:state_width$}{vt:3}  {:>7}  {console}",
+            d.name,
+            d.domid,
+            d.address,
+            d.state.as_deref().unwrap_or_default(),
+            d.viewers
         )?;
     }
     Ok(())

@@ -43,6 +43,8 @@ pub(super) enum SeatCommand {
     Console(ConsoleLink),
     /// The guest has no console now; the state says why.
     State(DomainState),
+    /// How the guest itself is, whether or not it has a console.
+    Guest(DomainState),
     /// The guest has this name now.
     Rename(String),
     /// The guest has this domid now.
@@ -92,6 +94,9 @@ impl SeatTask {
             console: None,
             orders,
             counts: counts.clone(),
+            look: look.clone(),
+            console_state: DomainState::Running,
+            guest_state: DomainState::Running,
             timer: None,
             typed: Vec::new(),
         };
@@ -177,6 +182,11 @@ struct Driver {
     console: Option<ConsoleLink>,
     orders: mpsc::Receiver<SeatCommand>,
     counts: Arc<SeatCounts>,
+    look: Look,
+    /// What there is to say about the console.
+    console_state: DomainState,
+    /// What there is to say about the guest.
+    guest_state: DomainState,
     timer: Option<Pin<Box<Sleep>>>,
     /// Typed bytes that the console has not taken yet.
     typed: Vec<u8>,
@@ -287,7 +297,10 @@ impl Driver {
                 break;
             }
         }
-        self.counts.viewers.store(self.viewers.len(), Ordering::Relaxed);
+        let before = self.counts.viewers.swap(self.viewers.len(), Ordering::Relaxed);
+        if before == 0 && !self.viewers.is_empty() {
+            self.look.run_states();
+        }
         self.counts.vt.store(self.seat.default_vt().get(), Ordering::Relaxed);
     }
 
@@ -296,12 +309,18 @@ impl Driver {
             SeatCommand::Console(link) => {
                 self.typed = Vec::new();
                 self.console = Some(link);
-                self.seat.set_state(DomainState::Running);
+                self.console_state = DomainState::Running;
+                self.show_state();
             }
             SeatCommand::State(state) => {
                 self.console = None;
                 self.typed = Vec::new();
-                self.seat.set_state(state);
+                self.console_state = state;
+                self.show_state();
+            }
+            SeatCommand::Guest(state) => {
+                self.guest_state = state;
+                self.show_state();
             }
             SeatCommand::Rename(name) => {
                 self.seat.set_name(&name);
@@ -335,6 +354,15 @@ impl Driver {
                 let _ = reply.send(result);
             }
         }
+    }
+
+    /// Tells viewers how things are. That there is no console is more than how the guest is without it.
+    fn show_state(&mut self) {
+        let state = match &self.console_state {
+            DomainState::Running => &self.guest_state,
+            console => console,
+        };
+        self.seat.set_state(state.clone());
     }
 
     /// Moves every viewer, even one that chose its VT by a chord: an operator asked for it by name.

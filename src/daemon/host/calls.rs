@@ -19,7 +19,10 @@ impl Host {
     /// Answers a call, now or from a task of its own.
     pub(super) async fn answer(&mut self, call: Call) {
         let outcome = match call.request {
-            Request::List => Outcome::Answer(Answer::Domains(self.infos())),
+            Request::List => {
+                self.ask_run_states().await;
+                Outcome::Answer(Answer::Domains(self.infos()))
+            }
             Request::Status => Outcome::Answer(Answer::Status(self.status())),
             Request::Rescan => {
                 self.reconcile().await;

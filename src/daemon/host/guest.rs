@@ -153,6 +153,7 @@ impl Guest {
             vt: self.seat.counts.vt.load(Ordering::Relaxed),
             viewers: self.viewers(),
             console: self.console.as_ref().map_or("none", |c| c.how.name()).to_owned(),
+            state: self.domain.run.map(|run| run.to_string()),
             problem: self.problem(),
         }
     }

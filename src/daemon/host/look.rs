@@ -14,6 +14,8 @@ pub(in crate::daemon) struct Pending {
     pub(in crate::daemon) everything: bool,
     /// Which domains there are.
     pub(in crate::daemon) existence: bool,
+    /// Whether domains run, are paused and so on, because a viewer came.
+    pub(in crate::daemon) run_states: bool,
     /// These domains.
     pub(in crate::daemon) domids: BTreeSet<Domid>,
     /// Of these domains, the console must be opened anew.
@@ -43,6 +45,11 @@ impl Look {
     /// Look which domains there are.
     pub(in crate::daemon) fn existence(&self) {
         self.ask(|pending| pending.existence = true);
+    }
+
+    /// A viewer came where there was none: look how the domains are.
+    pub(in crate::daemon) fn run_states(&self) {
+        self.ask(|pending| pending.run_states = true);
     }
 
     /// Look at everything.

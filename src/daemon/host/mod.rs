@@ -8,6 +8,7 @@ mod console_plan;
 mod guest;
 pub(super) mod look;
 mod place;
+mod run_states;
 mod serve;
 mod watches;
 
@@ -61,6 +62,8 @@ pub(super) struct Host {
     problems: BTreeMap<Domid, String>,
     /// A domain could not be served or published, and may be later without xenstore saying anything.
     try_again: bool,
+    /// When the hypervisor was last asked how domains are.
+    run_states_asked: Instant,
     watches: Option<Watches>,
     retry: Option<Instant>,
     retry_pause: Duration,
@@ -80,7 +83,11 @@ impl Host {
     ) -> Result<Self, StoreError> {
         let publisher = Publisher::new(store.clone());
         let hypervisor = hypervisor_present();
-        let lookout = Lookout::new(store.clone(), hypervisor);
+        let mut lookout = Lookout::new(store.clone(), hypervisor);
+        // Elsewhere, xenstore alone decides: it may be a simulated one.
+        if hypervisor {
+            lookout = run_states::with_hypervisor(lookout);
+        }
         let mut host = Self {
             config,
             secrets,
@@ -93,6 +100,7 @@ impl Host {
             guests: BTreeMap::new(),
             problems: BTreeMap::new(),
             try_again: false,
+            run_states_asked: Instant::now(),
             watches: None,
             retry: None,
             retry_pause: RETRY_FIRST,
@@ -223,6 +231,9 @@ impl Host {
                 guest.close_console(DomainState::NoConsole("it was lost".into())).await;
             }
         }
+        if pending.run_states {
+            self.ask_run_states().await;
+        }
         if pending.everything {
             self.reconcile().await;
             return;
@@ -318,7 +329,7 @@ impl Host {
     /// When [`Self::wake`] must be called if nothing else happens.
     fn wake_at(&self) -> Option<Instant> {
         let waiting = self.guests.values().filter_map(|guest| guest.gone).map(|at| at + REBOOT_LIMIT);
-        waiting.chain(self.retry).min()
+        waiting.chain(self.retry).chain(self.run_states_due()).min()
     }
 
     async fn wake(&mut self) {
@@ -327,6 +338,9 @@ impl Host {
         let gone: Vec<Uuid> = self.guests.iter().filter(|(_, g)| late(g)).map(|(uuid, _)| *uuid).collect();
         for uuid in gone {
             self.remove(uuid).await;
+        }
+        if self.run_states_due().is_some_and(|at| at <= now) {
+            self.ask_run_states().await;
         }
         if self.retry.is_some_and(|at| at <= now) {
             self.retry = None;

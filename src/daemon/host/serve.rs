@@ -73,7 +73,8 @@ impl Host {
     }
 
     /// Makes the domain a guest of ours, or brings the guest that it is up to date.
-    async fn adopt(&mut self, domain: Domain) -> Result<(), Refusal> {
+    async fn adopt(&mut self, mut domain: Domain) -> Result<(), Refusal> {
+        let run = domain.run.take();
         let uuid = domain.uuid;
         let settings = Settings::of(&self.config, &self.secrets, domain.name.as_str(), &uuid.to_string())?;
         if let Some(guest) = self.guests.get(&uuid)
@@ -109,6 +110,7 @@ impl Host {
                 address = %guest.address,
                 "domain is served"
             );
+            guest.set_run(run).await;
             self.guests.insert(uuid, guest);
             return Ok(());
         };
@@ -132,11 +134,13 @@ impl Host {
         if guest.domain.name != domain.name {
             guest.tell(SeatCommand::Rename(domain.name.as_str().to_owned())).await;
         }
+        domain.run = guest.domain.run;
         guest.set_domain(domain);
         if guest.watches.is_none() {
             // xenstored was gone when they were to be set.
             guest.watches = Watches::of_domain(&self.store, &self.look, guest.domain.domid).await.ok();
         }
+        guest.set_run(run).await;
         if guest.settings.differs(&settings) {
             guest.tell(SeatCommand::Reconfigure(Box::new(settings.clone()))).await;
             guest.republish = true;
