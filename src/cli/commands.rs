@@ -11,7 +11,7 @@ use anyhow::{Context, bail};
 
 use super::client::Client;
 use crate::config::Config;
-use crate::control::{Answer, DomainInfo, Request};
+use crate::control::{Answer, DomainInfo, Request, find_domain};
 use crate::{daemon, demo};
 
 fn domains(client: &mut Client) -> anyhow::Result<Vec<DomainInfo>> {
@@ -31,9 +31,19 @@ pub(super) fn list(client: &mut Client, json: bool) -> anyhow::Result<()> {
     let wide = |title: &str, width: fn(&DomainInfo) -> usize| {
         domains.iter().map(width).max().unwrap_or(0).max(title.len())
     };
+    let state = |d: &DomainInfo| d.state.as_ref().map_or(0, |state| state.len());
+    // Without anybody who can tell, there is no such column.
+    let (state_title, state_width) = match domains.iter().map(state).max() {
+        None | Some(0) => ("", 0),
+        Some(longest) => ("STATE", longest.max("STATE".len()) + 2),
+    };
     let name = wide("NAME", |d| d.name.chars().count());
     let address = wide("ADDRESS", |d| d.address.chars().count());
-    writeln!(out, "{:name$}  {:>5}  {:address$}  VT   VIEWERS  CONSOLE", "NAME", "DOMID", "ADDRESS")?;
+    writeln!(
+        out,
+        "{:name$}  {:>5}  {:address$}  {state_title:state_width$}VT   VIEWERS  CONSOLE",
+        "NAME", "DOMID", "ADDRESS"
+    )?;
     for d in &domains {
         let vt = format!("F{}", d.vt);
         let console = match &d.problem {
@@ -42,8 +52,12 @@ pub(super) fn list(client: &mut Client, json: bool) -> anyhow::Result<()> {
         };
         writeln!(
             out,
-            "{:name$}  {:>5}  {:address$}  {vt:3}  {:>7}  {console}",
-            d.name, d.domid, d.address, d.viewers
+            "{:name$}  {:>5}  {:address$}  {:state_width$}{vt:3}  {:>7}  {console}",
+            d.name,
+            d.domid,
+            d.address,
+            d.state.as_deref().unwrap_or_default(),
+            d.viewers
         )?;
     }
     Ok(())
@@ -113,9 +127,8 @@ pub(super) fn type_text(
 /// Replaces this process by the viewer.
 pub(super) fn view(client: &mut Client, domain: &str, arguments: &[OsString]) -> anyhow::Result<()> {
     let domains = domains(client)?;
-    let Some(found) = domains.iter().find(|d| d.is_called(domain)) else {
-        bail!("no domain is called {domain:?}");
-    };
+    let found = find_domain(&domains, domain).map_err(anyhow::Error::msg)?;
+    let Some(found) = domains.get(found) else { bail!("no domain is called {domain:?}") };
     // Two colons mark a port; viewers take one colon for a display number. A path is a Unix socket as it stands.
     let target = match found.address.rsplit_once(':') {
         Some((address, port)) if !found.address.starts_with('/') => format!("{address}::{port}"),

@@ -5,16 +5,22 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
 
 use super::history_file::HistoryFile;
 use super::host::Look;
+use super::seat::{Fall, end_of};
 use crate::xen::Domid;
-use crate::xen::console::{Console, ConsoleEvent, INPUT_LIMIT};
+use crate::xen::console::{Console, ConsoleEvent, INPUT_LIMIT, RingPosition};
 
-/// How many chunks of output (of up to 64 KiB) the terminal may be behind before the console is read more slowly.
-const BACKLOG: usize = 64;
+/// How many chunks of output (of up to 4 KiB) the terminal may be behind before the console is read more slowly: 1 MiB,
+/// about 10 ms of a pty at full speed.
+const BACKLOG: usize = 256;
+
+/// How long until a console that was full of input is offered more.
+const FULL_PAUSE: Duration = Duration::from_millis(20);
 
 /// What a console tells its seat.
 #[derive(Debug)]
@@ -57,6 +63,11 @@ impl Input {
         taken
     }
 
+    /// Whether typed bytes wait that the console did not take.
+    fn is_waiting(&self) -> bool {
+        !self.queue.lock().unwrap_or_else(PoisonError::into_inner).bytes.is_empty()
+    }
+
     /// Moves to the console what it takes; true when a caller of `push` waits for room and there is some now.
     fn pump(&self, console: &mut Console) -> bool {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
@@ -86,26 +97,31 @@ pub(super) struct ConsoleLink {
 }
 
 impl ConsoleTask {
-    /// Starts draining.
+    /// Starts draining. `left` is what an earlier run had read and not recorded when it was killed; the history has
+    /// it by now, the terminal has not.
     pub(super) fn start(
         domid: Domid,
         console: Console,
+        left: Vec<u8>,
         history: Option<Arc<Mutex<HistoryFile>>>,
         look: Look,
     ) -> (Self, ConsoleLink) {
         let (commands, orders) = mpsc::channel(4);
         let (seat, output) = mpsc::channel(BACKLOG);
         let input = Arc::new(Input::default());
+        let fall_look = look.clone();
         let pump = Pump { domid, console, history, look, seat, input: input.clone(), broken: false };
-        let task = tokio::spawn(pump.run(orders));
+        let task = tokio::spawn(async move {
+            let _fall = Fall(move || fall_look.lost_console(domid));
+            pump.run(left, orders).await;
+        });
         (Self { commands, task }, ConsoleLink { input, output })
     }
 
     /// Ends the console and waits until it is closed, so that another can be opened on the same domain.
     pub(super) async fn stop(mut self) {
         self.task.abort();
-        // The only outcomes are "cancelled" and "was over already".
-        let _ = (&mut self.task).await;
+        end_of(&mut self.task).await;
     }
 }
 
@@ -127,12 +143,19 @@ struct Pump {
 }
 
 impl Pump {
-    async fn run(mut self, mut orders: mpsc::Receiver<ConsoleCommand>) {
+    async fn run(mut self, left: Vec<u8>, mut orders: mpsc::Receiver<ConsoleCommand>) {
+        if !left.is_empty()
+            && self.seat.send(FromConsole::Output { bytes: left, answered: true }).await.is_err()
+        {
+            return;
+        }
         let mut out = Vec::new();
         loop {
             let event = tokio::select! {
                 event = self.console.next(&mut out) => Some(event),
                 () = self.input.filled.notified() => None,
+                // A console says nothing when it has taken input; with this much waiting, asking now and then will do.
+                () = tokio::time::sleep(FULL_PAUSE), if self.input.is_waiting() => None,
                 order = orders.recv() => {
                     let Some(order) = order else { return };
                     self.obey(&order);
@@ -142,12 +165,16 @@ impl Pump {
             match event {
                 Some(ConsoleEvent::Output(position)) => {
                     self.record(position, &out);
-                    self.console.consumed();
                     let bytes = std::mem::take(&mut out);
                     let answered = self.console.another_reader();
                     if self.seat.send(FromConsole::Output { bytes, answered }).await.is_err() {
                         return;
                     }
+                }
+                // Where we publish nothing, the same path may name a new pty, and nothing else would tell.
+                Some(ConsoleEvent::UpstreamGone) if self.console.published_tty().is_none() => {
+                    self.look.lost_console(self.domid);
+                    return;
                 }
                 Some(ConsoleEvent::UpstreamGone) => self.look.at(self.domid),
                 Some(ConsoleEvent::Closed) => {
@@ -174,9 +201,16 @@ impl Pump {
         }
     }
 
-    fn record(&mut self, position: Option<crate::xen::console::RingPosition>, bytes: &[u8]) {
-        let Some(history) = &self.history else { return };
-        let result = history.lock().unwrap_or_else(PoisonError::into_inner).append(position, bytes);
+    /// Records what was printed, and tells the console that it has been: what was recorded need not be kept for the
+    /// case of a kill. Without a history nothing is kept.
+    fn record(&mut self, position: Option<RingPosition>, bytes: &[u8]) {
+        let Some(history) = &self.history else {
+            self.console.consumed();
+            return;
+        };
+        let mut history = history.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = history.append(position, bytes);
+        self.console.recorded(history.mark());
         match result {
             Ok(()) => self.broken = false,
             Err(error) if !self.broken => {

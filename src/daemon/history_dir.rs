@@ -1,7 +1,7 @@
 //! The directory with one history per guest: which guests it remembers, and for how long.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::history_file::HistoryFile;
@@ -25,6 +25,11 @@ pub(super) fn ports(dir: &Path) -> Vec<(Uuid, u16)> {
             Some((uuid, port))
         })
         .collect()
+}
+
+/// Where a guest's console keeps what was read and not yet recorded.
+pub(super) fn in_flight(dir: &Path, uuid: Uuid) -> PathBuf {
+    dir.join(uuid.to_string()).join("in-flight")
 }
 
 /// Remembers the port of a guest for its next life and our next run.

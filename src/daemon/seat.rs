@@ -15,10 +15,13 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Sleep;
 
 use super::console::{ConsoleLink, FromConsole};
+use super::host::Look;
+use super::limits::check_open_files;
 use crate::net::{Listener, Stream};
 use crate::rfb::security::Password;
 use crate::screen::Picture;
 use crate::seat::{DomainState, Seat, SwitchTarget, ViewerId, VtError, VtNumber};
+use crate::xen::Uuid;
 
 /// How much one viewer may send before the others have their turn, in bytes.
 const READ_BYTES: usize = 16 * 1024;
@@ -29,6 +32,10 @@ const CHUNKS_PER_TURN: usize = 8;
 /// How long a listener rests after a failed accept: the usual reason, too many open files, does not go away at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 
+/// How long the end of a task may take, or its listening to an order. A task never blocks, so that one that takes this
+/// long is in an endless loop, a defect which must not stop the other domains.
+pub(super) const TASK_LIMIT: Duration = Duration::from_secs(5);
+
 /// What the host asks of a seat.
 #[derive(Debug)]
 pub(super) enum SeatCommand {
@@ -36,6 +43,8 @@ pub(super) enum SeatCommand {
     Console(ConsoleLink),
     /// The guest has no console now; the state says why.
     State(DomainState),
+    /// How the guest itself is, whether or not it has a console.
+    Guest(DomainState),
     /// The guest has this name now.
     Rename(String),
     /// The guest has this domid now.
@@ -48,8 +57,11 @@ pub(super) enum SeatCommand {
     Screenshot(Option<VtNumber>, oneshot::Sender<Option<Picture>>),
     /// The console's text, for where its bytes are not recorded.
     History(oneshot::Sender<String>),
-    /// Type on the console; answers how many bytes were not taken.
+    /// Type on the console; answers why it was not taken.
     Type(String, oneshot::Sender<Result<(), String>>),
+    /// Have a defect.
+    #[cfg(test)]
+    Panic,
 }
 
 /// What others may know of a seat without asking it.
@@ -68,8 +80,8 @@ pub(super) struct SeatTask {
 }
 
 impl SeatTask {
-    /// Starts serving viewers at `listener`.
-    pub(super) fn start(name: &str, seat: Seat, listener: Listener) -> Self {
+    /// Starts serving the viewers of the guest `uuid` at `listener`. When it ends by itself, `look` is told.
+    pub(super) fn start(name: &str, uuid: Uuid, seat: Seat, listener: Listener, look: Look) -> Self {
         let (commands, orders) = mpsc::channel(16);
         let counts = Arc::new(SeatCounts::default());
         counts.vt.store(seat.default_vt().get(), Ordering::Relaxed);
@@ -82,17 +94,42 @@ impl SeatTask {
             console: None,
             orders,
             counts: counts.clone(),
+            look: look.clone(),
+            console_state: DomainState::Running,
+            guest_state: DomainState::Running,
             timer: None,
             typed: Vec::new(),
         };
-        Self { commands, counts, task: tokio::spawn(driver.run()) }
+        let task = tokio::spawn(async move {
+            let _fall = Fall(move || look.lost_seat(uuid));
+            driver.run().await;
+        });
+        Self { commands, counts, task }
     }
 
     /// Ends the seat and waits until its listener is closed.
     pub(super) async fn stop(mut self) {
         self.task.abort();
-        // The only outcomes are "cancelled" and "was over already".
-        let _ = (&mut self.task).await;
+        end_of(&mut self.task).await;
+    }
+}
+
+/// Waits for the end of a task that was aborted.
+pub(super) async fn end_of(task: &mut tokio::task::JoinHandle<()>) {
+    // Else the only outcomes are "cancelled" and "was over already".
+    if tokio::time::timeout(TASK_LIMIT, task).await.is_err() {
+        tracing::error!("a task does not end; it is left alone");
+    }
+}
+
+/// Says that a task panicked, when it does.
+pub(super) struct Fall<F: Fn()>(pub(super) F);
+
+impl<F: Fn()> Drop for Fall<F> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            (self.0)();
+        }
     }
 }
 
@@ -145,6 +182,11 @@ struct Driver {
     console: Option<ConsoleLink>,
     orders: mpsc::Receiver<SeatCommand>,
     counts: Arc<SeatCounts>,
+    look: Look,
+    /// What there is to say about the console.
+    console_state: DomainState,
+    /// What there is to say about the guest.
+    guest_state: DomainState,
     timer: Option<Pin<Box<Sleep>>>,
     /// Typed bytes that the console has not taken yet.
     typed: Vec<u8>,
@@ -255,7 +297,10 @@ impl Driver {
                 break;
             }
         }
-        self.counts.viewers.store(self.viewers.len(), Ordering::Relaxed);
+        let before = self.counts.viewers.swap(self.viewers.len(), Ordering::Relaxed);
+        if before == 0 && !self.viewers.is_empty() {
+            self.look.run_states();
+        }
         self.counts.vt.store(self.seat.default_vt().get(), Ordering::Relaxed);
     }
 
@@ -264,12 +309,18 @@ impl Driver {
             SeatCommand::Console(link) => {
                 self.typed = Vec::new();
                 self.console = Some(link);
-                self.seat.set_state(DomainState::Running);
+                self.console_state = DomainState::Running;
+                self.show_state();
             }
             SeatCommand::State(state) => {
                 self.console = None;
                 self.typed = Vec::new();
-                self.seat.set_state(state);
+                self.console_state = state;
+                self.show_state();
+            }
+            SeatCommand::Guest(state) => {
+                self.guest_state = state;
+                self.show_state();
             }
             SeatCommand::Rename(name) => {
                 self.seat.set_name(&name);
@@ -284,6 +335,8 @@ impl Driver {
             SeatCommand::Switch(vt, reply) => {
                 let _ = reply.send(self.switch(vt).map_err(|error| error.to_string()));
             }
+            #[cfg(test)]
+            SeatCommand::Panic => panic!("as ordered"),
             SeatCommand::Screenshot(vt, reply) => {
                 let vt = vt.unwrap_or_else(|| self.seat.default_vt());
                 let _ = reply.send(self.seat.screenshot(vt));
@@ -301,6 +354,15 @@ impl Driver {
                 let _ = reply.send(result);
             }
         }
+    }
+
+    /// Tells viewers how things are. That there is no console is more than how the guest is without it.
+    fn show_state(&mut self) {
+        let state = match &self.console_state {
+            DomainState::Running => &self.guest_state,
+            console => console,
+        };
+        self.seat.set_state(state.clone());
     }
 
     /// Moves every viewer, even one that chose its VT by a chord: an operator asked for it by name.
@@ -321,6 +383,10 @@ impl Driver {
                 return;
             }
         };
+        if let Err(error) = check_open_files() {
+            tracing::warn!(domain = ?self.name, viewer = %peer, %error, "viewer refused");
+            return;
+        }
         let mut challenge = [0; 16];
         if let Err(error) = getrandom::fill(&mut challenge) {
             tracing::error!(%error, "no random bytes: the viewer is refused");
@@ -408,5 +474,31 @@ impl Driver {
             self.end(id, &reason);
         }
         took_all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seat::SeatOptions;
+
+    #[tokio::test]
+    async fn a_defect_ends_one_seat_and_is_told() {
+        let look = Look::default();
+        let uuids = [1, 2].map(|n| Uuid::from_bytes([n; 16]));
+        let [bad, good] = uuids.map(|uuid| {
+            let listener = Listener::tcp(([127, 0, 0, 1], 0).into()).unwrap();
+            SeatTask::start("x", uuid, Seat::new(SeatOptions::default()), listener, look.clone())
+        });
+        bad.commands.send(SeatCommand::Panic).await.unwrap();
+        let pending = look.next().await;
+        assert_eq!(pending.lost_seats.into_iter().collect::<Vec<_>>(), uuids[..1]);
+        bad.commands.closed().await;
+        // To tell it is no use and no harm.
+        assert!(bad.commands.send(SeatCommand::Rename("y".into())).await.is_err());
+        let (reply, answer) = oneshot::channel();
+        good.commands.send(SeatCommand::History(reply)).await.unwrap();
+        assert_eq!(answer.await.unwrap(), "");
+        good.stop().await;
     }
 }

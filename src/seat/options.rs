@@ -68,7 +68,11 @@ pub enum DomainState {
     Running,
     /// It is paused: the last picture stays.
     Paused,
-    /// It is gone: the last picture stays.
+    /// It is stopped for the moment, to be saved or moved: the last picture stays.
+    Suspended,
+    /// It crashed, and its domain was kept: the last picture stays.
+    Crashed,
+    /// It has shut down or is gone: the last picture stays.
     Stopped,
     /// It is gone and its successor is awaited.
     Rebooting,
@@ -83,6 +87,8 @@ impl DomainState {
         match self {
             Self::Running => "",
             Self::Paused => "paused",
+            Self::Suspended => "suspended",
+            Self::Crashed => "crashed",
             Self::Stopped => "stopped",
             Self::Rebooting => "rebooting",
             Self::NoConsole(_) => "no console",

@@ -9,6 +9,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod publish;
+mod run_states;
 mod tty;
 
 use std::collections::BTreeSet;

@@ -1,9 +1,10 @@
 //! Who exists now.
 
 use std::collections::{BTreeSet, HashMap};
+use std::io;
 use std::path::Path;
 
-use super::{Domain, DomainError, read_domain};
+use super::{Domain, DomainError, Hypervisor, RunStates, read_domain};
 use crate::xen::store::{Store, StoreError};
 use crate::xen::{Domid, Uuid, paths};
 
@@ -26,12 +27,19 @@ pub struct Census {
 /// * with a hypervisor, xenstored knows it as introduced;
 /// * without one (tests, the demo), unless it was introduced when we looked before and is not any more.
 ///
+/// Where the hypervisor can be asked, a domain that it does not know, or that is dying, does not exist whatever xenstore
+/// says.
+///
 /// C xenstored looks at each domain's ring between any two requests, so that a census gets dearer with the square of
 /// the number of domains. After the first one, [`glance`](Self::glance) asks a fifth.
 #[derive(Debug)]
 pub struct Lookout {
     store: Store,
     hypervisor: bool,
+    /// Whom to ask how domains are, beside xenstore.
+    oracle: Option<Box<dyn Hypervisor>>,
+    /// Whether the oracle did not answer when it was asked last.
+    is_mute: bool,
     /// Counts censuses and glances.
     taken: u64,
     /// What was found last, existing or not, by everything that has a home.
@@ -67,7 +75,36 @@ impl Lookout {
     /// One that has seen nothing yet. `hypervisor` is normally [`hypervisor_present`].
     #[must_use]
     pub fn new(store: Store, hypervisor: bool) -> Self {
-        Self { store, hypervisor, taken: 0, known: HashMap::new() }
+        Self { store, hypervisor, oracle: None, is_mute: false, taken: 0, known: HashMap::new() }
+    }
+
+    /// Asks the hypervisor as well from now on; see [`hypervisor`](super::hypervisor).
+    #[must_use]
+    pub fn asking(mut self, oracle: Box<dyn Hypervisor>) -> Self {
+        self.oracle = Some(oracle);
+        self
+    }
+
+    /// Whether the hypervisor is asked.
+    #[must_use]
+    pub const fn asks(&self) -> bool {
+        self.oracle.is_some()
+    }
+
+    /// How all domains are, if the hypervisor can be asked and answers. One short hypercall; xenstore is not read.
+    pub fn run_states(&mut self) -> Option<RunStates> {
+        self.ask(RunStates::ask)
+    }
+
+    fn ask(&mut self, question: impl FnOnce(&dyn Hypervisor) -> io::Result<RunStates>) -> Option<RunStates> {
+        let answer = question(self.oracle.as_deref()?);
+        if let Err(error) = &answer
+            && !self.is_mute
+        {
+            tracing::warn!(%error, "the hypervisor does not say how domains are; xenstore alone decides");
+        }
+        self.is_mute = answer.is_err();
+        answer.ok()
     }
 
     /// Looks at everything. Fails only when the store cannot be read; a domain that cannot be understood fails by
@@ -88,7 +125,7 @@ impl Lookout {
             names.iter().filter_map(|name| name.parse().ok()).filter(|&domid| domid != Domid::ZERO);
         self.taken += 1;
         let mut census = Census::default();
-        let mut known = HashMap::with_capacity(names.len());
+        let mut found = Vec::with_capacity(names.len());
         let mut looks = tokio::task::JoinSet::new();
         loop {
             while looks.len() < LOOK_AT_ONCE
@@ -99,7 +136,7 @@ impl Lookout {
                 let last = last.map(|(_, domain)| domain.clone());
                 looks.spawn(async move { (domid, look_at(&store, domid, last).await) });
             }
-            let (domid, found) = match looks.join_next().await {
+            let (domid, look) = match looks.join_next().await {
                 None => break,
                 Some(Ok(look)) => look,
                 // Nobody cancels a look, and a panic in one is a defect of ours that must not be hidden.
@@ -108,20 +145,22 @@ impl Lookout {
                     Err(_) => continue,
                 },
             };
-            match found {
-                Ok(Some((domain, introduced))) => {
-                    let before = self.known.get(&domid).map(|&(known, _)| known);
-                    let now = judge(before, domain.uuid, introduced, self.hypervisor, self.taken);
-                    let domain = Domain { appeared: now.appeared.unwrap_or(0), ..domain };
-                    if now.appeared.is_some() {
-                        census.domains.push(domain.clone());
-                    }
-                    known.insert(domid, (now, domain));
-                }
+            match look {
+                Ok(Some(look)) => found.push(look),
                 Ok(None) => {}
                 Err(DomainError::Store(error)) => return Err(error),
                 Err(error) => census.skipped.push((domid, error)),
             }
+        }
+        // After xenstore: who is new since then is announced by a watch, and who has gone since then is seen now.
+        let states = self.run_states();
+        let mut known = HashMap::with_capacity(found.len());
+        for (domain, introduced) in found {
+            let (now, domain) = self.weigh(domain, introduced, states.as_ref(), self.taken);
+            if now.appeared.is_some() {
+                census.domains.push(domain.clone());
+            }
+            known.insert(domain.domid, (now, domain));
         }
         self.known = known;
         census.domains.sort_by_key(|domain| domain.domid);
@@ -138,12 +177,26 @@ impl Lookout {
             self.known.remove(&domid);
             return Ok(None);
         };
-        let before = self.known.get(&domid).map(|&(known, _)| known);
+        let states = self.ask(|hypervisor| RunStates::ask_for(hypervisor, domid));
         // One that no census has seen is newer than any that one has.
-        let now = judge(before, domain.uuid, introduced, self.hypervisor, self.taken + 1);
-        let domain = Domain { appeared: now.appeared.unwrap_or(0), ..domain };
+        let (now, domain) = self.weigh(domain, introduced, states.as_ref(), self.taken + 1);
         self.known.insert(domid, (now, domain.clone()));
         Ok(now.appeared.map(|_| domain))
+    }
+
+    /// Puts together what xenstore says, what the hypervisor says, and what is remembered.
+    fn weigh(
+        &self,
+        domain: Domain,
+        introduced: bool,
+        states: Option<&RunStates>,
+        taken: u64,
+    ) -> (Known, Domain) {
+        let before = self.known.get(&domain.domid).map(|&(known, _)| known);
+        let run = states.and_then(|states| states.living(domain.domid));
+        let introduced = introduced && (states.is_none() || run.is_some());
+        let now = judge(before, domain.uuid, introduced, self.hypervisor, taken);
+        (now, Domain { appeared: now.appeared.unwrap_or(0), run, ..domain })
     }
 }
 

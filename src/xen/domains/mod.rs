@@ -6,6 +6,7 @@
 mod census;
 mod name;
 mod read;
+mod run_state;
 
 use std::collections::BTreeMap;
 
@@ -14,6 +15,7 @@ use super::{Domid, Uuid};
 pub use self::census::{Census, Lookout, census, hypervisor_present};
 pub use self::name::{DomainName, NameProblem};
 pub use self::read::{DomainError, Problem, TtyProblem, read_domain};
+pub use self::run_state::{Hypervisor, Reason, RunState, RunStates, hypervisor};
 
 /// A domain as xenstore describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +37,8 @@ pub struct Domain {
     /// The number of the census that saw it first, in the order in which one [`Lookout`] took them; 0 when it was
     /// read by itself.
     pub appeared: u64,
+    /// How it is, when a [`Lookout`] that can ask the hypervisor looked.
+    pub run: Option<RunState>,
     /// What is wrong with its nodes, but not so wrong that it could not be served.
     pub problems: Vec<Problem>,
 }

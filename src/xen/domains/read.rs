@@ -149,7 +149,8 @@ async fn read_once(
         &[("pv", Kind::Pv), ("pvh", Kind::Pvh), ("hvm", Kind::Hvm)],
     );
     let vnc_port = parse.number("console/vnc-port", vnc_port);
-    let domain = Domain { domid, uuid, name, kind, has_vfb, console, vnc_port, appeared: 0, problems };
+    let domain =
+        Domain { domid, uuid, name, kind, has_vfb, console, vnc_port, appeared: 0, run: None, problems };
     Ok(Some((owner, Ok(domain))))
 }
 

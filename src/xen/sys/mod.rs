@@ -6,6 +6,8 @@ pub mod gntdev;
 pub mod mapping;
 pub mod reactor;
 pub mod tty;
+#[cfg(feature = "xenctrl")]
+pub mod xenctrl;
 
 /// The number of an ioctl of the Xen devices: `_IOC(_IOC_NONE, kind, number, size)` of Linux `asm-generic/ioctl.h`, as
 /// on every architecture that Xen runs on. Although these ioctls do read and write memory, Xen declares them so.
