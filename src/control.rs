@@ -97,7 +97,7 @@ pub struct DomainInfo {
     /// tell: xenstore does not, so that it takes a build with the cargo feature `xenctrl`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
-    /// Why there is no console, where there is none.
+    /// What is wrong with it: why there is no console, where there is none, and nodes that make no sense.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
 }
@@ -107,6 +107,24 @@ impl DomainInfo {
     #[must_use]
     pub fn is_called(&self, id: &str) -> bool {
         self.name == id || self.uuid.eq_ignore_ascii_case(id) || self.domid.to_string() == id
+    }
+}
+
+/// The one of `domains` that a user means by a name, UUID or domid: its place among them. A name may look like a
+/// domid; then it wins, as in xl.
+///
+/// # Errors
+/// When there is none, or more than one; the text is for the user.
+pub fn find_domain(domains: &[DomainInfo], id: &str) -> Result<usize, String> {
+    let places = |is: fn(&DomainInfo, &str) -> bool| -> Vec<usize> {
+        domains.iter().enumerate().filter(|(_, domain)| is(domain, id)).map(|(place, _)| place).collect()
+    };
+    let named = places(|domain, id| domain.name == id);
+    let called = if named.is_empty() { places(DomainInfo::is_called) } else { named };
+    match called[..] {
+        [one] => Ok(one),
+        [] => Err(format!("no domain is called {id:?}")),
+        _ => Err(format!("more than one domain is called {id:?}: use the UUID or domid")),
     }
 }
 

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use crate::guest::raw_pty;
 use crate::host::{Host, eventually};
 
-const RUNS: usize = 9;
+const RUNS: usize = 25;
 const DOMID: u16 = 7;
 
 /// Writes `seq 1 200000` to the master of a pty as xenconsoled does, again and again, with different readers on its

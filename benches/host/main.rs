@@ -74,16 +74,17 @@ impl IdleDomains {
 fn adoption() {
     const DOMAINS: u16 = 200;
     println!("\nAdoption: from the daemon's exec to the last of {DOMAINS} domains with console/vnc-port");
-    println!("{:<12} {:>12} {:>12}", "mode", "first, ms", "all, ms");
+    println!("{:<12} {:>12} {:>16}", "mode", "all, ms", "daemon's CPU, ms");
     for mode in ["interpose", "attach"] {
         for _ in 0..3 {
             let mut host = Host::new(&[PORTS, &format!("console.mode={mode}")]);
             let _domains = IdleDomains::add(&mut host, DOMAINS, "login: ");
             let start = Instant::now();
             host.spawn_daemon();
-            let first = host.await_any_port(1..=DOMAINS, start);
+            // One look at a time, at the first that is missing: xenstored has enough to do.
             let all = (1..=DOMAINS).map(|domid| host.await_port(domid, start)).max().expect("domains");
-            println!("{mode:<12} {:>12} {:>12}", first.as_millis(), all.as_millis());
+            let cpu = Usage::of(host.daemon_id()).cpu_ms;
+            println!("{mode:<12} {:>12} {cpu:>16}", all.as_millis());
         }
     }
 }

@@ -28,9 +28,14 @@ impl Client {
     pub(super) fn ask(&mut self, request: &Request) -> anyhow::Result<Answer> {
         let mut line = serde_json::to_string(request)?;
         line.push('\n');
-        self.stream.get_mut().write_all(line.as_bytes()).context("the daemon closed the connection")?;
+        // A daemon that refuses in mid-request says why before it closes.
+        let sent = self.stream.get_mut().write_all(line.as_bytes());
         let mut reply = String::new();
-        self.stream.read_line(&mut reply).context("the daemon closed the connection")?;
+        let read = self.stream.read_line(&mut reply);
+        if reply.is_empty() {
+            sent.context("the daemon closed the connection")?;
+        }
+        read.context("the daemon closed the connection")?;
         if reply.is_empty() {
             bail!("the daemon closed the connection without an answer");
         }

@@ -11,7 +11,7 @@ use anyhow::{Context, bail};
 
 use super::client::Client;
 use crate::config::Config;
-use crate::control::{Answer, DomainInfo, Request};
+use crate::control::{Answer, DomainInfo, Request, find_domain};
 use crate::{daemon, demo};
 
 fn domains(client: &mut Client) -> anyhow::Result<Vec<DomainInfo>> {
@@ -127,9 +127,8 @@ pub(super) fn type_text(
 /// Replaces this process by the viewer.
 pub(super) fn view(client: &mut Client, domain: &str, arguments: &[OsString]) -> anyhow::Result<()> {
     let domains = domains(client)?;
-    let Some(found) = domains.iter().find(|d| d.is_called(domain)) else {
-        bail!("no domain is called {domain:?}");
-    };
+    let found = find_domain(&domains, domain).map_err(anyhow::Error::msg)?;
+    let Some(found) = domains.get(found) else { bail!("no domain is called {domain:?}") };
     // Two colons mark a port; viewers take one colon for a display number. A path is a Unix socket as it stands.
     let target = match found.address.rsplit_once(':') {
         Some((address, port)) if !found.address.starts_with('/') => format!("{address}::{port}"),

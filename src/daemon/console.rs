@@ -11,6 +11,7 @@ use tokio::sync::{Notify, mpsc};
 
 use super::history_file::HistoryFile;
 use super::host::Look;
+use super::seat::{Fall, end_of};
 use crate::xen::Domid;
 use crate::xen::console::{Console, ConsoleEvent, INPUT_LIMIT, RingPosition};
 
@@ -108,16 +109,19 @@ impl ConsoleTask {
         let (commands, orders) = mpsc::channel(4);
         let (seat, output) = mpsc::channel(BACKLOG);
         let input = Arc::new(Input::default());
+        let fall_look = look.clone();
         let pump = Pump { domid, console, history, look, seat, input: input.clone(), broken: false };
-        let task = tokio::spawn(pump.run(left, orders));
+        let task = tokio::spawn(async move {
+            let _fall = Fall(move || fall_look.lost_console(domid));
+            pump.run(left, orders).await;
+        });
         (Self { commands, task }, ConsoleLink { input, output })
     }
 
     /// Ends the console and waits until it is closed, so that another can be opened on the same domain.
     pub(super) async fn stop(mut self) {
         self.task.abort();
-        // The only outcomes are "cancelled" and "was over already".
-        let _ = (&mut self.task).await;
+        end_of(&mut self.task).await;
     }
 }
 
@@ -166,6 +170,11 @@ impl Pump {
                     if self.seat.send(FromConsole::Output { bytes, answered }).await.is_err() {
                         return;
                     }
+                }
+                // Where we publish nothing, the same path may name a new pty, and nothing else would tell.
+                Some(ConsoleEvent::UpstreamGone) if self.console.published_tty().is_none() => {
+                    self.look.lost_console(self.domid);
+                    return;
                 }
                 Some(ConsoleEvent::UpstreamGone) => self.look.at(self.domid),
                 Some(ConsoleEvent::Closed) => {

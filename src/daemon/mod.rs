@@ -15,19 +15,22 @@ mod seat;
 mod settings;
 
 use std::path::PathBuf;
+use std::pin::pin;
+use std::time::Instant;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::config::{Config, ConfigError};
+use crate::control::{Answer, Request, Status};
 use crate::xen::console::{ConsoleError, PtyFactory};
 use crate::xen::store::{Address, Store, StoreError};
 
 pub use control_socket::ControlSocketError;
 
-use control_socket::ControlSocket;
+use control_socket::{Call, ControlSocket, Outcome};
 use host::Host;
-use settings::Settings;
+use settings::{Secrets, Settings};
 
 /// Reads the configuration again, as at the start; for SIGHUP.
 pub type Reload = Box<dyn Fn() -> Result<Config, ConfigError> + Send>;
@@ -76,7 +79,8 @@ impl DaemonError {
 /// # Errors
 /// What [`run`] would refuse in it.
 pub fn check(config: &Config) -> Result<(), DaemonError> {
-    Ok(Settings::check(config)?)
+    Settings::check(config)?;
+    Ok(())
 }
 
 /// Serves the host until SIGTERM or SIGINT.
@@ -96,12 +100,12 @@ pub fn run_with(
     reload: Reload,
     ready: impl FnOnce() -> anyhow::Result<()> + Send + 'static,
 ) -> Result<(), DaemonError> {
-    check(&config)?;
+    let secrets = Settings::check(&config)?;
     // What we make (sockets, directories, histories) is for the owner only.
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
     limits::raise_open_files();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let result = runtime.block_on(serve(config, reload, ready));
+    let result = runtime.block_on(serve(config, secrets, reload, ready));
     // Tasks that block (a viewer's program, a file system that hangs) do not keep the process.
     runtime.shutdown_background();
     result
@@ -109,19 +113,44 @@ pub fn run_with(
 
 async fn serve(
     config: Config,
+    secrets: Secrets,
     reload: Reload,
     ready: impl FnOnce() -> anyhow::Result<()> + Send + 'static,
 ) -> Result<(), DaemonError> {
-    let mut signals = Signals::new()?;
+    let signals = Signals::new()?;
     let control = ControlSocket::open(&config.control_socket)?;
+    let (calls, received) = mpsc::channel(16);
+    let control = tokio::spawn(control.serve(calls));
+    let result = serve_host(config, secrets, reload, ready, signals, received).await;
+    control.abort();
+    // Waiting for it removes the socket's file.
+    let _ = control.await;
+    result
+}
+
+async fn serve_host(
+    config: Config,
+    secrets: Secrets,
+    reload: Reload,
+    ready: impl FnOnce() -> anyhow::Result<()> + Send + 'static,
+    mut signals: Signals,
+    mut calls: mpsc::Receiver<Call>,
+) -> Result<(), DaemonError> {
     for dir in [&config.runtime_dir, &config.unix_dir] {
         std::fs::create_dir_all(dir)
             .map_err(|source| DaemonError::Directory { path: dir.clone(), source })?;
     }
     let address = Address::from_option(config.xenstore_socket.clone());
-    let store = tokio::select! {
-        store = connect(&config, &address) => store?,
-        () = signals.stop() => return Ok(()),
+    let started = Instant::now();
+    let store = {
+        let mut connecting = pin!(connect(&config, &address));
+        loop {
+            tokio::select! {
+                store = &mut connecting => break store?,
+                () = signals.stop() => return Ok(()),
+                Some(call) = calls.recv() => answer_while_waiting(call, &config, &address, started),
+            }
+        }
     };
     let ptys = PtyFactory::new(&config.runtime_dir)?;
     if let Some(reason) = ptys.fallback() {
@@ -130,20 +159,39 @@ async fn serve(
             "consoles use the ordinary devpts: after a crash another process could get a console's pty number"
         );
     }
-    let (calls, received) = mpsc::channel(16);
-    let mut host = Host::new(config, store, address.resolve()?, ptys).await?;
+    let mut host = Host::new(config, secrets, store, address.resolve()?, ptys).await?;
     host.reconcile().await;
-    let control = tokio::spawn(control.serve(calls));
     host.announce();
     notify(&[sd_notify::NotifyState::Ready]);
     let ready = tokio::task::spawn_blocking(ready);
-    let result = host.run(received, reload, &mut signals, ready).await;
+    let result = host.run(calls, reload, &mut signals, ready).await;
     notify(&[sd_notify::NotifyState::Stopping]);
-    control.abort();
-    // Waiting for it removes the socket's file.
-    let _ = control.await;
     host.stop().await;
     result
+}
+
+/// Answers a call that comes before xenstored does.
+fn answer_while_waiting(call: Call, config: &Config, address: &Address, started: Instant) {
+    const WAITING: &str = "waiting for xenstored";
+    let outcome = match call.request {
+        Request::List => Outcome::Answer(Answer::Domains(Vec::new())),
+        Request::Status => Outcome::Answer(Answer::Status(Status {
+            version: env!("CARGO_PKG_VERSION").into(),
+            pid: std::process::id(),
+            uptime_seconds: started.elapsed().as_secs(),
+            xenstore: address.resolve().ok().or_else(|| config.xenstore_socket.clone()).unwrap_or_default(),
+            xenstore_connected: false,
+            domains: 0,
+            viewers: 0,
+            problems: vec![match address.resolve() {
+                Ok(path) => format!("{WAITING} at {path:?}"),
+                Err(error) => format!("{WAITING}: {error}"),
+            }],
+        })),
+        _ => Outcome::Refused(WAITING.into()),
+    };
+    // A client that has left does not want to know.
+    let _ = call.reply.send(outcome);
 }
 
 /// Connects to xenstored; with `xenstore.wait` for as long as it takes.

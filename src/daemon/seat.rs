@@ -16,10 +16,12 @@ use tokio::time::Sleep;
 
 use super::console::{ConsoleLink, FromConsole};
 use super::host::Look;
+use super::limits::check_open_files;
 use crate::net::{Listener, Stream};
 use crate::rfb::security::Password;
 use crate::screen::Picture;
 use crate::seat::{DomainState, Seat, SwitchTarget, ViewerId, VtError, VtNumber};
+use crate::xen::Uuid;
 
 /// How much one viewer may send before the others have their turn, in bytes.
 const READ_BYTES: usize = 16 * 1024;
@@ -29,6 +31,10 @@ const CHUNKS_PER_TURN: usize = 8;
 
 /// How long a listener rests after a failed accept: the usual reason, too many open files, does not go away at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
+
+/// How long the end of a task may take, or its listening to an order. A task never blocks, so that one that takes this
+/// long is in an endless loop, a defect which must not stop the other domains.
+pub(super) const TASK_LIMIT: Duration = Duration::from_secs(5);
 
 /// What the host asks of a seat.
 #[derive(Debug)]
@@ -51,8 +57,11 @@ pub(super) enum SeatCommand {
     Screenshot(Option<VtNumber>, oneshot::Sender<Option<Picture>>),
     /// The console's text, for where its bytes are not recorded.
     History(oneshot::Sender<String>),
-    /// Type on the console; answers how many bytes were not taken.
+    /// Type on the console; answers why it was not taken.
     Type(String, oneshot::Sender<Result<(), String>>),
+    /// Have a defect.
+    #[cfg(test)]
+    Panic,
 }
 
 /// What others may know of a seat without asking it.
@@ -71,8 +80,8 @@ pub(super) struct SeatTask {
 }
 
 impl SeatTask {
-    /// Starts serving viewers at `listener`.
-    pub(super) fn start(name: &str, seat: Seat, listener: Listener, look: Look) -> Self {
+    /// Starts serving the viewers of the guest `uuid` at `listener`. When it ends by itself, `look` is told.
+    pub(super) fn start(name: &str, uuid: Uuid, seat: Seat, listener: Listener, look: Look) -> Self {
         let (commands, orders) = mpsc::channel(16);
         let counts = Arc::new(SeatCounts::default());
         counts.vt.store(seat.default_vt().get(), Ordering::Relaxed);
@@ -85,20 +94,42 @@ impl SeatTask {
             console: None,
             orders,
             counts: counts.clone(),
-            look,
+            look: look.clone(),
             console_state: DomainState::Running,
             guest_state: DomainState::Running,
             timer: None,
             typed: Vec::new(),
         };
-        Self { commands, counts, task: tokio::spawn(driver.run()) }
+        let task = tokio::spawn(async move {
+            let _fall = Fall(move || look.lost_seat(uuid));
+            driver.run().await;
+        });
+        Self { commands, counts, task }
     }
 
     /// Ends the seat and waits until its listener is closed.
     pub(super) async fn stop(mut self) {
         self.task.abort();
-        // The only outcomes are "cancelled" and "was over already".
-        let _ = (&mut self.task).await;
+        end_of(&mut self.task).await;
+    }
+}
+
+/// Waits for the end of a task that was aborted.
+pub(super) async fn end_of(task: &mut tokio::task::JoinHandle<()>) {
+    // Else the only outcomes are "cancelled" and "was over already".
+    if tokio::time::timeout(TASK_LIMIT, task).await.is_err() {
+        tracing::error!("a task does not end; it is left alone");
+    }
+}
+
+/// Says that a task panicked, when it does.
+pub(super) struct Fall<F: Fn()>(pub(super) F);
+
+impl<F: Fn()> Drop for Fall<F> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            (self.0)();
+        }
     }
 }
 
@@ -304,6 +335,8 @@ impl Driver {
             SeatCommand::Switch(vt, reply) => {
                 let _ = reply.send(self.switch(vt).map_err(|error| error.to_string()));
             }
+            #[cfg(test)]
+            SeatCommand::Panic => panic!("as ordered"),
             SeatCommand::Screenshot(vt, reply) => {
                 let vt = vt.unwrap_or_else(|| self.seat.default_vt());
                 let _ = reply.send(self.seat.screenshot(vt));
@@ -350,6 +383,10 @@ impl Driver {
                 return;
             }
         };
+        if let Err(error) = check_open_files() {
+            tracing::warn!(domain = ?self.name, viewer = %peer, %error, "viewer refused");
+            return;
+        }
         let mut challenge = [0; 16];
         if let Err(error) = getrandom::fill(&mut challenge) {
             tracing::error!(%error, "no random bytes: the viewer is refused");
@@ -437,5 +474,70 @@ impl Driver {
             self.end(id, &reason);
         }
         took_all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seat::SeatOptions;
+
+    #[tokio::test]
+    async fn a_defect_ends_one_seat_and_is_told() {
+        let look = Look::default();
+        let uuids = [1, 2].map(|n| Uuid::from_bytes([n; 16]));
+        let [bad, good] = uuids.map(|uuid| {
+            let listener = Listener::tcp(([127, 0, 0, 1], 0).into()).unwrap();
+            SeatTask::start("x", uuid, Seat::new(SeatOptions::default()), listener, look.clone())
+        });
+        bad.commands.send(SeatCommand::Panic).await.unwrap();
+        let pending = look.next().await;
+        assert_eq!(pending.lost_seats.into_iter().collect::<Vec<_>>(), uuids[..1]);
+        bad.commands.closed().await;
+        // To tell it is no use and no harm.
+        assert!(bad.commands.send(SeatCommand::Rename("y".into())).await.is_err());
+        let (reply, answer) = oneshot::channel();
+        good.commands.send(SeatCommand::History(reply)).await.unwrap();
+        assert_eq!(answer.await.unwrap(), "");
+        good.stop().await;
+    }
+
+    /// What a new viewer has in its title bar.
+    async fn title(address: std::net::SocketAddr) -> String {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        // RFC 6143 §7.1 to §7.3: version, security types and result, ServerInit with its name.
+        for (wanted, answer) in [(12, &b"RFB 003.008\n"[..]), (2, b"\x01"), (4, b"\x01"), (20, b"")] {
+            stream.read_exact(&mut vec![0; wanted]).await.unwrap();
+            stream.write_all(answer).await.unwrap();
+        }
+        let mut name = vec![0; stream.read_u32().await.unwrap().try_into().unwrap()];
+        stream.read_exact(&mut name).await.unwrap();
+        String::from_utf8(name).unwrap()
+    }
+
+    #[tokio::test]
+    async fn viewers_are_told_how_the_guest_is_unless_its_console_is_worse() {
+        let look = Look::default();
+        let listener = Listener::tcp(([127, 0, 0, 1], 0).into()).unwrap();
+        let address = listener.tcp_address().unwrap();
+        let seat = Seat::new(SeatOptions { name: "x".into(), ..SeatOptions::default() });
+        let task = SeatTask::start("x", Uuid::from_bytes([1; 16]), seat, listener, look.clone());
+        for (command, notice) in [
+            (SeatCommand::Guest(DomainState::Paused), "paused"),
+            (SeatCommand::State(DomainState::NoConsole("none".into())), "no console"),
+            (SeatCommand::Guest(DomainState::Crashed), "no console"),
+            (SeatCommand::State(DomainState::Running), "crashed"),
+        ] {
+            task.commands.send(command).await.unwrap();
+            let title = title(address).await;
+            assert!(title.contains(notice), "{title:?} without {notice:?}");
+            // The first viewer makes the host ask how the guest is now.
+            assert!(look.next().await.run_states);
+            while task.counts.viewers.load(Ordering::Relaxed) > 0 {
+                tokio::task::yield_now().await;
+            }
+        }
+        task.stop().await;
     }
 }

@@ -1,8 +1,9 @@
 //! A domain's configuration made ready for use: files read, chords parsed.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
@@ -34,6 +35,21 @@ impl std::fmt::Debug for Secret {
     }
 }
 
+/// The passwords that a configuration names, by file.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Secrets(BTreeMap<PathBuf, Secret>);
+
+impl Secrets {
+    fn get(&mut self, path: &Path) -> Result<Secret, String> {
+        if let Some(secret) = self.0.get(path) {
+            return Ok(secret.clone());
+        }
+        let secret = read_password(path)?;
+        self.0.insert(path.to_owned(), secret.clone());
+        Ok(secret)
+    }
+}
+
 /// What a seat needs to know beside its domain.
 #[derive(Debug, Clone)]
 pub(super) struct Settings {
@@ -45,10 +61,10 @@ pub(super) struct Settings {
 
 impl Settings {
     /// Reads and parses what `config` names; `place` begins the key in errors.
-    fn new(place: &str, config: DomainConfig) -> Result<Self, ConfigError> {
+    fn new(place: &str, config: DomainConfig, secrets: &mut Secrets) -> Result<Self, ConfigError> {
         let wrong = |key: &str, message: String| ConfigError::Value { key: format!("{place}{key}"), message };
         let password = match &config.password_file {
-            Some(path) => Some(read_password(path).map_err(|message| wrong("vnc.password_file", message))?),
+            Some(path) => Some(secrets.get(path).map_err(|message| wrong("vnc.password_file", message))?),
             None => None,
         };
         let chords = match &config.chords {
@@ -61,12 +77,17 @@ impl Settings {
         Ok(Self { config, password, chords })
     }
 
-    /// The settings of one domain.
+    /// The settings of one domain, with the passwords that [`Self::check`] read.
     ///
     /// # Errors
-    /// When a password file has become unreadable since the start.
-    pub(super) fn of(config: &Config, name: &str, uuid: &str) -> Result<Self, ConfigError> {
-        Self::new("", config.domain(name, uuid))
+    /// None for a configuration that was checked.
+    pub(super) fn of(
+        config: &Config,
+        secrets: &Secrets,
+        name: &str,
+        uuid: &str,
+    ) -> Result<Self, ConfigError> {
+        Self::new("", config.domain(name, uuid), &mut secrets.clone())
     }
 
     /// Whether a running seat must be told of these.
@@ -75,11 +96,13 @@ impl Settings {
     }
 
     /// Checks everything that any domain could need, so that mistakes show at the start and not when a guest boots.
-    pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
+    /// The passwords that were read stay valid until the configuration is read again, whatever becomes of the files.
+    pub(super) fn check(config: &Config) -> Result<Secrets, ConfigError> {
+        let mut secrets = Secrets::default();
         for (place, variant) in config.variants() {
-            Self::new(&place, variant)?;
+            Self::new(&place, variant, &mut secrets)?;
         }
-        Ok(())
+        Ok(secrets)
     }
 }
 
@@ -88,8 +111,11 @@ fn read_password(path: &Path) -> Result<Secret, String> {
     let unreadable = |error| format!("cannot read {}: {error}", path.display());
     let mut text = Zeroizing::new(String::new());
     fs::File::open(path)
-        .and_then(|file| file.take(MAX_PASSWORD_FILE_BYTES).read_to_string(&mut text))
+        .and_then(|file| file.take(MAX_PASSWORD_FILE_BYTES + 1).read_to_string(&mut text))
         .map_err(unreadable)?;
+    if u64::try_from(text.len()).is_ok_and(|bytes| bytes > MAX_PASSWORD_FILE_BYTES) {
+        return Err(format!("{} has more than {MAX_PASSWORD_FILE_BYTES} bytes", path.display()));
+    }
     let mut lines = text.lines();
     let line = Zeroizing::new(lines.next().unwrap_or_default().to_owned());
     if line.is_empty() {
@@ -97,6 +123,9 @@ fn read_password(path: &Path) -> Result<Secret, String> {
     }
     if lines.next().is_some() {
         return Err(format!("{} has more than one line", path.display()));
+    }
+    if line.chars().any(char::is_control) {
+        return Err(format!("{} holds a control character", path.display()));
     }
     if line.len() > PASSWORD_BYTES {
         tracing::warn!(file = %path.display(), "only the first {PASSWORD_BYTES} bytes of a VNC password count");
@@ -110,7 +139,7 @@ mod tests {
 
     fn check(set: &str) -> Result<(), String> {
         let config = Config::load(Some(Path::new("/dev/null")), &[set.to_owned()]).unwrap();
-        Settings::check(&config).map_err(|error| error.to_string())
+        Settings::check(&config).map(drop).map_err(|error| error.to_string())
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What a simulated kernel and init print.
 
-/// The lines of a boot, without line ends.
-pub(super) fn boot(name: &str, life: u32) -> Vec<String> {
+/// The lines of a boot, without line ends. `safe`: the commands that end a life surely mean the domain's.
+pub(super) fn boot(name: &str, life: u32, safe: bool) -> Vec<String> {
     let kernel = |time: &str, text: &str| format!("\x1b[32m[{time:>12}]\x1b[m {text}");
     let ok = |text: &str| format!("[\x1b[1;32m  OK  \x1b[m] {text}");
     vec![
@@ -17,9 +17,14 @@ pub(super) fn boot(name: &str, life: u32) -> Vec<String> {
         format!("[\x1b[1;33m WARN \x1b[m] This is boot number \x1b[1m{life}\x1b[m of a simulated domain."),
         ok("Started \x1b[1mShell on hvc0\x1b[m."),
         String::new(),
-        format!(
-            "\x1b[1;36m{name}\x1b[m hvc0. \x1b[1mreboot\x1b[m and \x1b[1mpoweroff\x1b[m act on this domain only."
-        ),
+        format!("\x1b[1;36m{name}\x1b[m hvc0. This is a shell on your own machine, as yourself."),
+        if safe {
+            "\x1b[1mreboot\x1b[m and \x1b[1mpoweroff\x1b[m, typed just so, act on this domain only."
+                .to_owned()
+        } else {
+            "\x1b[1mexit\x1b[m reboots this domain. \x1b[1mreboot\x1b[m and \x1b[1mpoweroff\x1b[m may be your machine's own."
+                .to_owned()
+        },
         String::new(),
     ]
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use super::console::{Console, Pty};
-use super::guest::{Ending, Guest, kill_sessions};
+use super::guest::{Ending, Guest, commands_are_safe, kill_sessions};
 use super::{DemoError, Domain, Shared, boot_log};
 use crate::xen::{Domid, Uuid};
 
@@ -113,7 +113,7 @@ async fn with_console(
     if let Some(ready) = ready.take() {
         let _ = ready.send(Ok(()));
     }
-    for line in boot_log::boot(name, life) {
+    for line in boot_log::boot(name, life, commands_are_safe(&shared.options)) {
         console.print(line.as_bytes());
         console.print(b"\r\n");
         // It has until the next line to reach a reader, and keeps waiting for one.

@@ -53,7 +53,13 @@ pub fn run(tty: &Path) -> io::Error {
         let mut terminal = fs::File::options().read(true).write(true).open(tty)?;
         let shell = std::env::var_os("SHELL").unwrap_or_else(|| OsString::from(FALLBACK_SHELL));
         let (input, output, errors) = (terminal.try_clone()?, terminal.try_clone()?, terminal.try_clone()?);
-        let error = Command::new(&shell).stdin(input).stdout(output).stderr(errors).exec();
+        let mut command = Command::new(&shell);
+        if kind(Path::new(&shell)) == ShellKind::Bash
+            && let Some(file) = std::env::var_os(STARTUP)
+        {
+            command.arg("--rcfile").arg(file);
+        }
+        let error = command.env_remove(STARTUP).stdin(input).stdout(output).stderr(errors).exec();
         // Only this terminal is looked at by anybody.
         write!(terminal, "cannot run {shell:?}: {error}\r\n")?;
         Ok(error)
@@ -74,6 +80,34 @@ const SIGNALS: [Signal; 7] = [
 
 const FALLBACK_SHELL: &str = "/bin/sh";
 
+/// Names the file that bash is to read at its start, from the host to [`run`].
+const STARTUP: &str = "XENVNC_DEMO_STARTUP";
+
+/// How a shell can be made to take our commands before those of the machine, whatever the user's own files do to
+/// `PATH`: the `reboot` of a machine on which somebody tries the demo as root is a real one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ShellKind {
+    /// Reads a file that is named on its command line, and takes functions from the environment.
+    Bash,
+    /// Reads the file that `ENV` names (POSIX.1-2024, `sh`, "ENV").
+    Posix,
+    /// It has our commands in `PATH` and nothing else.
+    Other,
+}
+
+fn kind(shell: &Path) -> ShellKind {
+    match shell.file_name().and_then(|name| name.to_str()) {
+        Some("bash" | "rbash") => ShellKind::Bash,
+        Some("sh" | "dash" | "ash" | "ksh" | "ksh93" | "mksh") => ShellKind::Posix,
+        _ => ShellKind::Other,
+    }
+}
+
+/// Whether `reboot` and its like, typed without a path, surely mean the domain in the shell of these options.
+pub(super) fn commands_are_safe(options: &Options) -> bool {
+    kind(Path::new(&shell(options))) != ShellKind::Other
+}
+
 /// A running shell. It is killed when this is dropped, by way of `child`.
 pub(super) struct Guest {
     child: Child,
@@ -88,6 +122,9 @@ impl Guest {
         let failed = |source| DemoError::Guest { helper: options.helper.clone(), source };
         let commands = directory.join("bin");
         install_commands(&directory, &commands).map_err(failed)?;
+        let shell = shell(options);
+        let environment =
+            shell_environment(kind(Path::new(&shell)), &directory, &commands).map_err(failed)?;
         let mut path = commands.into_os_string();
         path.push(":");
         path.push(std::env::var_os("PATH").unwrap_or_else(|| OsString::from("/usr/bin:/bin")));
@@ -98,7 +135,8 @@ impl Guest {
             .args(arguments)
             .arg(tty)
             .env("PATH", path)
-            .env("SHELL", shell(options))
+            .env("SHELL", shell)
+            .envs(environment)
             .env("TERM", "xterm-256color")
             .env_remove("COLUMNS")
             .env_remove("LINES")
@@ -128,18 +166,55 @@ impl Guest {
 /// Writes the scripts that end a life. Each names its own domain's files, hence acts on that domain only.
 fn install_commands(directory: &Path, commands: &Path) -> io::Result<()> {
     fs::create_dir_all(commands)?;
-    let quoted = directory.display().to_string().replace('\'', r"'\''");
+    let quoted = quoted(directory);
     for (name, ending) in COMMANDS {
         let request = if ending == Ending::Reboot { "reboot" } else { "poweroff" };
         let script = format!(
             "#!/bin/sh\n# Ends this simulated domain, and nothing else.\n\
-             echo {request} >'{quoted}/request' && kill -KILL \"$(cat '{quoted}/pid')\"\n"
+             echo {request} >{quoted}/request && kill -KILL \"$(cat {quoted}/pid)\"\n"
         );
         let path = commands.join(name);
         fs::write(&path, script)?;
         fs::set_permissions(&path, fs::Permissions::from_mode(0o700))?;
     }
     Ok(())
+}
+
+/// A path as one word of a shell.
+fn quoted(path: &Path) -> String {
+    format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
+}
+
+/// What makes a shell prefer our commands. Writes the file that it reads at its start, which reads the user's own one
+/// first: functions go before `PATH`, and aliases, which go before functions, are taken away.
+fn shell_environment(
+    kind: ShellKind,
+    directory: &Path,
+    commands: &Path,
+) -> io::Result<Vec<(String, OsString)>> {
+    let users = match kind {
+        ShellKind::Bash => "if [ -r ~/.bashrc ]; then . ~/.bashrc; fi\n".to_owned(),
+        ShellKind::Posix => std::env::var_os("ENV").map_or_else(String::new, |file| {
+            let file = quoted(Path::new(&file));
+            format!("if [ -r {file} ]; then . {file}; fi\n")
+        }),
+        ShellKind::Other => return Ok(Vec::new()),
+    };
+    let mut startup = format!("{users}PATH={}:$PATH\n", quoted(commands));
+    let mut environment = Vec::new();
+    for (name, _) in COMMANDS {
+        let body = format!("{{ {} \"$@\"; }}", quoted(&commands.join(name)));
+        startup.push_str(&format!("unalias {name} 2>/dev/null || :\n{name}() {body}\n"));
+        if kind == ShellKind::Bash {
+            // For every bash below this one, too.
+            environment.push((format!("BASH_FUNC_{name}%%"), format!("() {body}").into()));
+        }
+    }
+    let file = directory.join("startup");
+    fs::write(&file, startup)?;
+    let variable = if kind == ShellKind::Bash { STARTUP } else { "ENV" };
+    environment.push((variable.to_owned(), file.into()));
+    Ok(environment)
 }
 
 /// The shell to run: the one asked for, else the user's, else the one that every system has.

@@ -25,6 +25,13 @@ pub(super) struct Stamp {
 impl Stamp {
     pub(super) const NEVER: Self = Self { changed: 0, left: 0, right: 0 };
 
+    /// Notes a change of all `columns` columns.
+    #[inline]
+    pub(super) const fn touch_all(&mut self, columns: u16, damage: &mut Damage) {
+        *self = Self { changed: damage.current, left: 0, right: columns };
+        damage.dirty = true;
+    }
+
     /// Notes a change of columns `left..right`.
     #[inline]
     pub(super) fn touch(&mut self, left: u16, right: u16, damage: &mut Damage) {
@@ -66,11 +73,13 @@ pub(super) struct Damage {
     /// Readers older than this repaint everything, history included.
     all: u64,
     log: VecDeque<Entry>,
+    /// The last scroll of the generation that is being made; not in the log yet.
+    last: Option<Entry>,
 }
 
 impl Damage {
     pub(super) const fn new() -> Self {
-        Self { current: 2, dirty: false, forgotten: 0, floor: 1, all: 1, log: VecDeque::new() }
+        Self { current: 2, dirty: false, forgotten: 0, floor: 1, all: 1, log: VecDeque::new(), last: None }
     }
 
     /// The generation that readers see.
@@ -85,8 +94,9 @@ impl Damage {
     }
 
     /// Makes what changed visible to readers as a new generation, if anything did or `also` says so.
-    pub(super) const fn commit(&mut self, also: bool) {
+    pub(super) fn commit(&mut self, also: bool) {
         if self.dirty || also {
+            self.log_last();
             self.dirty = false;
             self.current += 1;
         }
@@ -98,6 +108,7 @@ impl Damage {
         self.all = self.current;
         self.dirty = true;
         self.log.clear();
+        self.last = None;
     }
 
     /// True for a reader that has to repaint everything, whatever it looks at.
@@ -120,19 +131,25 @@ impl Damage {
     #[inline]
     pub(super) fn scrolled(&mut self, top: u16, bottom: u16, lines: i32, pushed: bool) {
         self.dirty = true;
-        if let Some(last) = self.log.back_mut()
-            && last.generation == self.current
+        if let Some(last) = &mut self.last
             && (last.top, last.bottom, last.pushed) == (top, bottom, pushed)
         {
             last.lines = last.lines.saturating_add(lines);
             return;
         }
+        self.log_last();
+        self.last = Some(Entry { generation: self.current, top, bottom, lines, pushed });
+    }
+
+    #[cold]
+    fn log_last(&mut self) {
+        let Some(entry) = self.last.take() else { return };
         if self.log.len() == LOG_ENTRIES
             && let Some(oldest) = self.log.pop_front()
         {
             self.floor = self.floor.max(oldest.generation);
         }
-        self.log.push_back(Entry { generation: self.current, top, bottom, lines, pushed });
+        self.log.push_back(entry);
     }
 
     /// What a reader of generation `since` has to be told of moves.
@@ -228,6 +245,7 @@ mod tests {
         assert_eq!(damage.moves(2), scroll(4));
         assert_eq!(damage.moves(3), Moves::None);
         damage.scrolled(0, 25, 18, true);
+        damage.commit(false);
         assert_eq!(
             damage.moves(1),
             Moves::Block { scroll: None, pushed: true },
@@ -240,6 +258,7 @@ mod tests {
         let mut damage = Damage::new();
         damage.scrolled(2, 10, 1, false);
         damage.scrolled(5, 20, -1, false);
+        damage.commit(false);
         assert_eq!(damage.moves(1), Moves::Mixed { top: 2, bottom: 20, pushed: false });
     }
 

@@ -5,9 +5,10 @@ use super::modes::Mode;
 
 impl Emulator {
     /// Moves the cursor to a column, kept on the screen.
+    #[inline]
     pub(super) fn go_to_column(&mut self, column: u16) {
         self.cursor.column = column.min(self.columns - 1);
-        self.cursor.pending_wrap = false;
+        self.no_wrap();
     }
 
     /// Moves the cursor to a row: counted from the region's top and kept inside the region in origin mode.
@@ -17,21 +18,21 @@ impl Emulator {
         } else {
             row.min(self.rows - 1)
         };
-        self.cursor.pending_wrap = false;
+        self.no_wrap();
     }
 
     /// Moves the cursor up; it stops at the region's top if it came from below that.
     pub(super) fn go_up(&mut self, count: u16) {
         let stop = if self.cursor.row >= self.top { self.top } else { 0 };
         self.cursor.row = self.cursor.row.saturating_sub(count).max(stop);
-        self.cursor.pending_wrap = false;
+        self.no_wrap();
     }
 
     /// Moves the cursor down; it stops at the region's end if it came from above that.
     pub(super) fn go_down(&mut self, count: u16) {
         let stop = if self.cursor.row < self.bottom { self.bottom - 1 } else { self.rows - 1 };
         self.cursor.row = self.cursor.row.saturating_add(count).min(stop);
-        self.cursor.pending_wrap = false;
+        self.no_wrap();
     }
 
     pub(super) fn go_left(&mut self, count: u16) {
@@ -62,7 +63,7 @@ impl Emulator {
 
     /// CBT.
     pub(super) fn back_tab(&mut self, count: u16) {
-        self.cursor.pending_wrap = false;
+        self.no_wrap();
         for _ in 0..count.min(self.columns) {
             self.cursor.column = self.tabs.before(self.cursor.column);
         }
@@ -87,7 +88,7 @@ impl Emulator {
             2 => self.erase(row, 0, self.columns, selective),
             _ => return,
         }
-        self.cursor.pending_wrap = false;
+        self.no_wrap();
     }
 
     /// ED and DECSED; 3 erases history (xterm, Linux).
@@ -113,28 +114,28 @@ impl Emulator {
         for row in rows {
             self.erase(row, 0, self.columns, selective);
         }
-        self.cursor.pending_wrap = false;
+        self.no_wrap();
     }
 
     /// ECH.
     pub(super) fn erase_characters(&mut self, count: u16) {
         let (row, column) = (self.cursor.row, self.cursor.column);
         self.erase(row, column, column.saturating_add(count).min(self.columns), false);
-        self.cursor.pending_wrap = false;
+        self.no_wrap();
     }
 
     /// ICH.
     pub(super) fn insert_characters(&mut self, count: u16) {
         let blank = self.blank();
         self.grid.insert_cells(self.cursor.row, self.cursor.column, count, blank, &mut self.damage);
-        self.cursor.pending_wrap = false;
+        self.no_wrap();
     }
 
     /// DCH.
     pub(super) fn delete_characters(&mut self, count: u16) {
         let blank = self.blank();
         self.grid.delete_cells(self.cursor.row, self.cursor.column, count, blank, &mut self.damage);
-        self.cursor.pending_wrap = false;
+        self.no_wrap();
     }
 
     fn in_region(&self) -> bool {

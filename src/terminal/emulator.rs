@@ -267,8 +267,27 @@ impl Emulator {
     pub(super) fn repeat(&mut self, count: u16) {
         let Some(c) = self.last else { return };
         let most = u32::from(self.columns) * u32::from(self.rows);
-        for _ in 0..u32::from(count).min(most) {
+        let mut left = usize::try_from(u32::from(count).min(most)).unwrap_or(0);
+        if let Ok(byte @ b' '..=b'~') = u8::try_from(c) {
+            let run = [byte; 64];
+            while left > 0 {
+                let now = left.min(run.len());
+                self.print_run(&run[..now]);
+                left -= now;
+            }
+        }
+        for _ in 0..left {
             self.print_char(c);
+        }
+    }
+
+    /// The next character does not wrap after all.
+    #[inline]
+    pub(super) const fn no_wrap(&mut self) {
+        // Not stored where nothing changes: the row beside it is read next, and a processor that has to wait for the
+        // narrow store before a wider load makes every line feed twice as dear.
+        if self.cursor.pending_wrap {
+            self.cursor.pending_wrap = false;
         }
     }
 
@@ -282,9 +301,16 @@ impl Emulator {
     /// Moves the cursor down, scrolling at the bottom of the region (IND).
     #[inline]
     pub(super) fn index(&mut self) {
-        self.cursor.pending_wrap = false;
+        self.no_wrap();
         if self.cursor.row + 1 == self.bottom {
-            self.scroll_up(1);
+            let whole = self.top == 0 && self.bottom == self.rows && !self.alternate;
+            if whole && self.cursor.pen.inks.background == Ink::DEFAULT {
+                self.push_row(0);
+                self.damage.scrolled(0, self.rows, 1, true);
+                self.grid.roll(&mut self.damage);
+            } else {
+                self.scroll_up(1);
+            }
         } else if self.cursor.row + 1 < self.rows {
             self.cursor.row += 1;
         }
@@ -292,7 +318,7 @@ impl Emulator {
 
     /// Moves the cursor up, scrolling at the top of the region (RI).
     pub(super) fn reverse_index(&mut self) {
-        self.cursor.pending_wrap = false;
+        self.no_wrap();
         if self.cursor.row == self.top {
             self.scroll_down(self.top, 1);
         } else {
@@ -301,7 +327,6 @@ impl Emulator {
     }
 
     /// Scrolls the region up. What leaves the top of the primary screen goes into history.
-    #[inline]
     pub(super) fn scroll_up(&mut self, count: u16) {
         let count = count.min(self.bottom - self.top);
         let pushes = self.top == 0 && !self.alternate;
@@ -319,7 +344,6 @@ impl Emulator {
     }
 
     /// Moves rows from `top` to the end of the region up; those that leave are gone.
-    #[inline]
     pub(super) fn shift_up(&mut self, top: u16, count: u16, pushed: bool) {
         let blank = self.blank();
         let bottom = self.bottom;

@@ -3,14 +3,14 @@
 //! Cells lie in one block of memory; lines are slots in it, in a ring, so that scrolling moves line records and never
 //! cells, and scrolling the whole screen moves nothing at all.
 
-use super::cell::{Cell, Look, Width};
+use super::cell::{Attributes, Cell, Look, Width};
 use super::damage::{Damage, Stamp};
 
 /// One line of the screen.
 #[derive(Debug, Clone, Copy)]
 struct Line {
-    /// Which `columns` cells of the block are its own.
-    slot: u16,
+    /// Where its cells begin.
+    start: u32,
     /// Cells from here on are `Cell::BLANK`.
     used: u16,
     /// The text goes on in the next line.
@@ -30,8 +30,14 @@ pub(super) struct Grid {
 
 impl Grid {
     pub(super) fn new(columns: u16, rows: u16) -> Self {
-        let lines =
-            (0..rows).map(|slot| Line { slot, used: 0, wrapped: false, stamp: Stamp::NEVER }).collect();
+        let lines = (0..rows)
+            .map(|row| Line {
+                start: u32::from(row) * u32::from(columns),
+                used: 0,
+                wrapped: false,
+                stamp: Stamp::NEVER,
+            })
+            .collect();
         Self { columns, cells: vec![Cell::BLANK; usize::from(columns) * usize::from(rows)], lines, first: 0 }
     }
 
@@ -52,7 +58,7 @@ impl Grid {
         let at = self.at(row);
         let columns = usize::from(self.columns);
         let line = &mut self.lines[at];
-        let start = usize::from(line.slot) * columns;
+        let start = line.start as usize;
         (line, &mut self.cells[start..start + columns])
     }
 
@@ -60,7 +66,7 @@ impl Grid {
     #[inline]
     pub(super) fn cells(&self, row: u16) -> &[Cell] {
         let columns = usize::from(self.columns);
-        let start = usize::from(self.lines[self.at(row)].slot) * columns;
+        let start = self.lines[self.at(row)].start as usize;
         &self.cells[start..start + columns]
     }
 
@@ -68,7 +74,7 @@ impl Grid {
     #[inline]
     pub(super) fn used(&self, row: u16) -> (&[Cell], bool) {
         let line = &self.lines[self.at(row)];
-        let start = usize::from(line.slot) * usize::from(self.columns);
+        let start = line.start as usize;
         (&self.cells[start..start + usize::from(line.used)], line.wrapped)
     }
 
@@ -123,8 +129,10 @@ impl Grid {
         let (line, cells) = self.line_mut(row);
         let start = usize::from(column);
         let end = start + if cell.width() == Width::Wide { 2 } else { 1 };
-        Self::split(line, cells, start, damage);
-        Self::split(line, cells, end, damage);
+        if start < usize::from(line.used) {
+            Self::split(line, cells, start, damage);
+            Self::split(line, cells, end, damage);
+        }
         cells[start] = cell;
         if end > start + 1 {
             cells[start + 1] = Cell::tail(cell.look());
@@ -180,11 +188,18 @@ impl Grid {
         blank: Cell,
         damage: &mut Damage,
     ) {
-        for column in left..right {
-            let cell = self.cells(row)[usize::from(column)];
-            if !cell.look().attributes().has(super::cell::Attributes::PROTECTED) {
-                self.erase(row, column, column + 1, blank, damage);
+        let mut column = left;
+        while column < right {
+            let cells = &self.cells(row)[usize::from(column)..usize::from(right)];
+            let is_protected = |cell: &Cell| cell.look().attributes().has(Attributes::PROTECTED);
+            let open = cells.iter().position(is_protected).unwrap_or(cells.len());
+            let shut = cells[open..].iter().take_while(|cell| is_protected(cell)).count();
+            // Both are at most the width of the screen.
+            let end = column + u16::try_from(open).unwrap_or(0);
+            if column < end {
+                self.erase(row, column, end, blank, damage);
             }
+            column = end + u16::try_from(shut).unwrap_or(0);
         }
     }
 
@@ -273,7 +288,23 @@ impl Grid {
         let (line, cells) = self.line_mut(row);
         line.wrapped = false;
         Self::fill(line, cells, 0, columns, blank);
-        line.stamp.touch(0, columns, damage);
+        line.stamp.touch_all(columns, damage);
+    }
+
+    /// Moves all rows up by one; a row of default blanks comes in from below. What [`Grid::scroll_up`] does in the
+    /// commonest case.
+    #[inline]
+    pub(super) fn roll(&mut self, damage: &mut Damage) {
+        let columns = self.columns;
+        let (line, cells) = self.line_mut(0);
+        cells[..usize::from(line.used)].fill(Cell::BLANK);
+        line.used = 0;
+        line.wrapped = false;
+        line.stamp.touch_all(columns, damage);
+        self.first += 1;
+        if self.first == self.lines.len() {
+            self.first = 0;
+        }
     }
 
     /// Lets the ring begin at its first line again.

@@ -68,6 +68,11 @@ impl Chunk {
         self.bytes.capacity() + self.starts.capacity() * 4 + self.clusters.capacity() * 2
     }
 
+    /// The position after its last byte.
+    fn end(&self) -> u64 {
+        self.position + self.bytes.len() as u64
+    }
+
     fn line(&self, number: u64) -> Option<(u8, &[u8], u64)> {
         let at = usize::try_from(number.checked_sub(self.first)?).ok()?;
         let start = *self.starts.get(at)? as usize;
@@ -80,14 +85,17 @@ impl Chunk {
 /// Lines that left the screen.
 #[derive(Debug)]
 pub(super) struct History {
+    /// Those that are full, oldest first.
     chunks: VecDeque<Chunk>,
+    /// The one that lines are added to.
+    open: Chunk,
     /// The oldest line that is kept.
     first: u64,
     /// The number of the next line.
     next: u64,
     /// How many lines are kept.
     limit: u64,
-    /// The sum of the chunks' bytes.
+    /// The sum of the full chunks' bytes.
     bytes: usize,
     byte_limit: usize,
 }
@@ -95,7 +103,8 @@ pub(super) struct History {
 impl History {
     pub(super) fn new(lines: usize) -> Self {
         let byte_limit = lines.saturating_mul(LINE_BYTES).min(MAX_BYTES);
-        Self { chunks: VecDeque::new(), first: 0, next: 0, limit: lines as u64, bytes: 0, byte_limit }
+        let (chunks, open) = (VecDeque::new(), Chunk::default());
+        Self { chunks, open, first: 0, next: 0, limit: lines as u64, bytes: 0, byte_limit }
     }
 
     /// The oldest line.
@@ -110,12 +119,15 @@ impl History {
 
     /// The bytes that it holds on the heap.
     pub(super) fn heap_bytes(&self) -> usize {
-        self.chunks.capacity() * size_of::<Chunk>() + self.chunks.iter().map(Chunk::heap_bytes).sum::<usize>()
+        let chunks = self.chunks.iter().chain([&self.open]);
+        self.chunks.capacity() * size_of::<Chunk>() + chunks.map(Chunk::heap_bytes).sum::<usize>()
     }
 
     /// Forgets every line; numbers go on.
     pub(super) fn clear(&mut self) {
         self.chunks = VecDeque::new();
+        let position = self.open.end();
+        self.open = Chunk { first: self.next, position, ..Chunk::default() };
         self.bytes = 0;
         self.first = self.next;
     }
@@ -128,72 +140,63 @@ impl History {
             self.first = self.next;
             return;
         }
-        let open =
-            self.chunks.back().is_some_and(|c| c.bytes.len() < CHUNK_BYTES && c.starts.len() < CHUNK_LINES);
-        if !open {
-            self.begin_chunk();
+        if self.open.bytes.len() >= CHUNK_BYTES || self.open.starts.len() >= CHUNK_LINES {
+            self.next_chunk();
         }
-        let Some(chunk) = self.chunks.back_mut() else { return };
-        let start = chunk.bytes.len();
-        chunk.starts.push(u32::try_from(start).unwrap_or(u32::MAX));
+        let chunk = &mut self.open;
+        chunk.starts.push(u32::try_from(chunk.bytes.len()).unwrap_or(u32::MAX));
         chunk.generation = generation;
         let header = if wrapped { WRAPPED } else { 0 };
+        let kept = cells.iter().rposition(|cell| *cell != Cell::BLANK).map_or(0, |last| last + 1);
+        let cells = &cells[..kept];
         // All other bits of a plain cell are 0.
         if cells.iter().fold(0, |all, cell| all | cell.bits()) < 0x80 {
-            chunk.bytes.reserve(cells.len() + 1);
             chunk.bytes.push(header);
             #[expect(clippy::cast_possible_truncation, reason = "checked to be ASCII")]
             chunk.bytes.extend(cells.iter().map(|cell| cell.bits() as u8));
-            let blanks = chunk.bytes[start + 1..].iter().rev().take_while(|b| **b == b' ').count();
-            chunk.bytes.truncate(chunk.bytes.len() - blanks);
         } else {
             chunk.bytes.push(header | RICH);
             Packer { bytes: &mut chunk.bytes, clusters: &mut chunk.clusters, pairs }.pack(cells);
         }
-        self.bytes += chunk.bytes.len() - start;
         self.next += 1;
         if self.next - self.first > self.limit {
-            self.first = self.next - self.limit;
+            self.first += 1;
         }
-        self.trim();
     }
 
+    /// Closes the open chunk, and drops old ones that are not needed or too many.
     #[cold]
-    fn begin_chunk(&mut self) {
-        let (mut position, mut capacity) = (0, 0);
-        if let Some(last) = self.chunks.back_mut() {
-            last.bytes.shrink_to_fit();
-            last.starts.shrink_to_fit();
-            last.clusters.shrink_to_fit();
-            position = last.position + last.bytes.len() as u64;
-            // The first chunk grows as it is needed: most consoles say little.
-            capacity = CHUNK_BYTES;
-        }
-        self.chunks.push_back(Chunk {
+    fn next_chunk(&mut self) {
+        // The first chunk grows as it is needed, because most consoles say little; further ones will be filled.
+        let next = Chunk {
             first: self.next,
-            position,
-            bytes: Vec::with_capacity(capacity),
+            position: self.open.end(),
+            bytes: Vec::with_capacity(CHUNK_BYTES),
             ..Chunk::default()
-        });
-    }
-
-    fn trim(&mut self) {
-        while self.chunks.len() > 1 {
-            let over = self.bytes > self.byte_limit;
-            let Some(second) = self.chunks.get(1).map(|chunk| chunk.first) else { return };
-            if !over && second > self.first {
+        };
+        let mut full = std::mem::replace(&mut self.open, next);
+        full.bytes.shrink_to_fit();
+        full.starts.shrink_to_fit();
+        full.clusters.shrink_to_fit();
+        self.bytes += full.bytes.len();
+        self.chunks.push_back(full);
+        while let Some(oldest) = self.chunks.front() {
+            let after = self.chunks.get(1).map_or(self.open.first, |chunk| chunk.first);
+            if self.bytes <= self.byte_limit && after > self.first {
                 return;
             }
-            self.first = self.first.max(second);
-            if let Some(chunk) = self.chunks.pop_front() {
-                self.bytes -= chunk.bytes.len();
-            }
+            self.bytes -= oldest.bytes.len();
+            self.first = self.first.max(after);
+            self.chunks.pop_front();
         }
     }
 
     fn chunk(&self, number: u64) -> Option<&Chunk> {
         if number < self.first || number >= self.next {
             return None;
+        }
+        if number >= self.open.first {
+            return Some(&self.open);
         }
         let after = self.chunks.partition_point(|chunk| chunk.first <= number);
         self.chunks.get(after.checked_sub(1)?)
@@ -218,10 +221,14 @@ impl History {
 
     /// The colours that stand at a position modulo 2^28.
     pub(super) fn colours(&self, position: u32) -> Option<InkPair> {
-        let base = self.chunks.front()?.position;
+        let base = self.chunks.front().unwrap_or(&self.open).position;
         let offset = (u64::from(position)).wrapping_sub(base) % HISTORY_POSITIONS;
-        let at = self.chunks.partition_point(|chunk| chunk.position - base <= offset).checked_sub(1)?;
-        let chunk = self.chunks.get(at)?;
+        let chunk = if base + offset >= self.open.position {
+            &self.open
+        } else {
+            let after = self.chunks.partition_point(|chunk| chunk.position - base <= offset);
+            self.chunks.get(after.checked_sub(1)?)?
+        };
         let start = usize::try_from(base + offset - chunk.position).ok()?;
         let (colours, _) = chunk.bytes.get(start..)?.split_first_chunk::<8>()?;
         let [f0, f1, f2, f3, b0, b1, b2, b3] = *colours;
@@ -233,7 +240,7 @@ impl History {
 
     /// Marks the clusters that its lines use.
     pub(super) fn mark_clusters(&self, marks: &mut Marks) {
-        for number in self.chunks.iter().flat_map(|chunk| &chunk.clusters) {
+        for number in self.chunks.iter().chain([&self.open]).flat_map(|chunk| &chunk.clusters) {
             marks.mark(u32::from(*number));
         }
     }
@@ -248,9 +255,8 @@ struct Packer<'a> {
 
 impl Packer<'_> {
     fn pack(&mut self, cells: &[Cell]) {
-        let kept = cells.len() - cells.iter().rev().take_while(|cell| **cell == Cell::BLANK).count();
         let mut look = Look::default();
-        let mut rest = &cells[..kept];
+        let mut rest = cells;
         while let Some((&cell, after)) = rest.split_first() {
             rest = after;
             if cell.width() == Width::Tail {
@@ -299,7 +305,14 @@ impl Packer<'_> {
                 if wide {
                     self.bytes.push(TOKEN_WIDE);
                 }
-                self.bytes.extend(c.encode_utf8(&mut [0; 4]).as_bytes());
+                let mut buffer = [0; 4];
+                // Arrays of a known length are appended without a call.
+                match (c.encode_utf8(&mut buffer).len(), buffer) {
+                    (1, [a, ..]) => self.bytes.push(a),
+                    (2, [a, b, ..]) => self.bytes.extend([a, b]),
+                    (3, [a, b, c, _]) => self.bytes.extend([a, b, c]),
+                    (_, all) => self.bytes.extend(all),
+                }
             }
             Glyph::Cluster(number) => {
                 self.bytes.push(if wide { TOKEN_WIDE_CLUSTER } else { TOKEN_CLUSTER });
@@ -409,7 +422,7 @@ mod tests {
         }
         let mut used = Interner::<ClusterKey>::new(1000).marks();
         history.mark_clusters(&mut used);
-        assert_eq!(history.chunks[0].clusters, [7, 300]);
+        assert_eq!(history.open.clusters, [7, 300]);
         assert_eq!(history.settled(0), Some(5));
     }
 
@@ -459,7 +472,7 @@ mod tests {
             assert_eq!(history.colours(position), Some(pair));
         }
         assert!(history.heap_bytes() <= 100 * LINE_BYTES + (64 << 10), "{}", history.heap_bytes());
-        assert_eq!(history.next() - history.first(), history.chunks.len() as u64);
+        assert_eq!(history.next() - history.first(), history.chunks.len() as u64 + 1);
     }
 
     #[test]

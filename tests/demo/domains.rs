@@ -236,3 +236,68 @@ async fn churn_brings_reboots_and_goes() {
 async fn a_host_that_cannot_be_is_refused_by_name() {
     assert!(matches!(Host::start(options(100_000)).await, Err(DemoError::TooMany { wanted: 100_000 })));
 }
+
+/// A home whose startup files do their worst: `PATH` without our commands, and an alias. The programs that are found
+/// then are made up, too: they leave a mark.
+fn careless_home() -> tempfile::TempDir {
+    let home = tempfile::tempdir().expect("a home");
+    let bin = home.path().join("bin");
+    std::fs::create_dir(&bin).expect("a directory");
+    for name in ["reboot", "poweroff", "halt", "shutdown"] {
+        let program = bin.join(name);
+        std::fs::write(&program, format!("#!/bin/sh\n: >{}/escaped\n", home.path().display()))
+            .expect("a script");
+        std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .expect("its mode");
+    }
+    let startup = format!("PATH={}:/usr/bin:/bin\nalias reboot='{0}/reboot'\nmy_own=read\n", bin.display());
+    std::fs::write(home.path().join(".bashrc"), &startup).expect("a startup file");
+    std::fs::write(home.path().join("env"), &startup).expect("a startup file");
+    home
+}
+
+/// As [`options`], for a user with this home.
+fn options_at(home: &Path, shell: &str) -> Options {
+    let mut options = options(1);
+    let variables = [format!("HOME={}", home.display()), format!("XENVNC_TEST_HOME={}", home.display())];
+    options.helper = std::iter::once(OsString::from("env"))
+        .chain(variables.map(OsString::from))
+        .chain(std::mem::take(&mut options.helper))
+        .collect();
+    options.shell = Some(PathBuf::from(shell));
+    options
+}
+
+#[tokio::test]
+async fn a_startup_file_that_resets_path_does_not_bring_the_machines_reboot() {
+    for shell in ["/bin/bash", "/bin/sh"] {
+        let home = careless_home();
+        let host = Host::start(options_at(home.path(), shell)).await.expect("a host");
+        let store = Store::connect(host.store_address()).await.expect("its store");
+        let before = domain_named(&host, "demo-1", None).await;
+        let mut console = Console::open(&store, before.domid).await;
+        console.wait_for("act on this domain only").await;
+        if shell == "/bin/bash" {
+            console.type_text("echo \"$my_own\" first\n");
+            console.wait_for("read first").await;
+            console.type_text("bash --norc -c 'type -t poweroff' | tr a-z A-Z\n");
+            console.wait_for("FUNCTION").await;
+        } else {
+            console.type_text("PATH=$XENVNC_TEST_HOME/bin:/usr/bin:/bin\n");
+        }
+        console.type_text("reboot\n");
+        domain_named(&host, "demo-1", Some(before.domid)).await;
+        assert!(!home.path().join("escaped").exists(), "{shell} ran the machine's reboot");
+    }
+}
+
+#[tokio::test]
+async fn a_shell_that_is_not_known_is_told_the_truth() {
+    let home = careless_home();
+    let shell = home.path().join("strange");
+    std::os::unix::fs::symlink("/bin/sh", &shell).expect("a symlink");
+    let host = Host::start(options_at(home.path(), shell.to_str().expect("a path"))).await.expect("a host");
+    let store = Store::connect(host.store_address()).await.expect("its store");
+    let mut console = Console::open(&store, host.domains()[0].domid).await;
+    console.wait_for("may be your machine's own").await;
+}

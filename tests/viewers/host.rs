@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener};
-use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -267,14 +266,8 @@ impl Host {
 
     /// Waits until the domain's port is published, and says when that was seen, counted from `start`.
     pub(crate) fn await_port(&self, domid: u16, start: Instant) -> Duration {
-        self.await_any_port(domid..=domid, start)
-    }
-
-    /// Waits until a port of one of these domains is published, and says when that was seen, counted from `start`.
-    pub(crate) fn await_any_port(&self, domids: RangeInclusive<u16>, start: Instant) -> Duration {
         eventually("console/vnc-port", || {
-            let found = domids.clone().find_map(|domid| self.published_port(domid));
-            found.map(|_| start.elapsed()).ok_or_else(|| self.log())
+            self.published_port(domid).map(|_| start.elapsed()).ok_or_else(|| self.log())
         })
     }
 

@@ -42,6 +42,7 @@ class Lab:
         self.artifacts = artifacts
         self.guests = 0
         self.viewers = []
+        self.ended_ports = []
 
     # Commands -------------------------------------------------------------------------------------------------
 
@@ -65,16 +66,17 @@ class Lab:
         said, _, status = out.rpartition("\n")
         return int(status), said
 
-    def until(self, condition, what, seconds=PATIENCE_SECONDS):
-        """Waits until a shell condition holds in dom0."""
-        tries = seconds * 10
+    def until(self, condition, what, seconds=PATIENCE_SECONDS, pause=0.1):
+        """Waits until a shell condition holds in dom0. `pause`: seconds between looks, for a condition that costs dom0's
+        only processor more than a moment."""
         script = (
-            f"n=0; until {{ {condition}; }} >/dev/null 2>&1; do n=$((n+1)); [ $n -lt {tries} ] || exit 9; sleep 0.1; done"
+            f"e=$(($(date +%s) + {seconds})); until {{ {condition}; }} >/dev/null 2>&1; do "
+            f"[ $(date +%s) -lt $e ] || exit 9; sleep {pause}; done"
         )
         if self.status(script, timeout=seconds * 3)[0] != 0:
             raise Failure(f"not within {seconds} s: {what}")
 
-    def wait_for(self, condition, what, seconds=PATIENCE_SECONDS):
+    def wait_for(self, condition, what, seconds=PATIENCE_SECONDS, pause=0.3):
         """Waits until a Python condition gives something true, and gives it back."""
         deadline = time.monotonic() + seconds
         while True:
@@ -83,7 +85,7 @@ class Lab:
                 return seen
             if time.monotonic() > deadline:
                 raise Failure(f"not within {seconds} s: {what}")
-            time.sleep(0.1)
+            time.sleep(pause)
 
     def forward(self, port):
         """A local TCP port that leads to a port of dom0's loopback."""
@@ -115,21 +117,12 @@ class Lab:
     def stop_daemon(self):
         self.run("/etc/init.d/xenvnc stop", timeout=90)
 
-    def kill_daemon(self):
-        """kill -9 of the daemon, which its supervisor starts again; gives the milliseconds until it answered."""
-        out = self.run(
-            "old=$(cat /run/xenvnc/daemon.pid); t0=$(date +%s%N); kill -9 $old;"
-            " until [ \"$(cat /run/xenvnc/daemon.pid 2>/dev/null)\" != $old ] && "
-            f"{XENVNC} status >/dev/null 2>&1; do sleep 0.02; done; echo $((($(date +%s%N) - t0) / 1000000))"
-        )
-        return int(out)
-
     def history(self, name):
         """The console's bytes, as they came."""
         return self.xenvnc(f"history --raw {name}")
 
     def until_history(self, name, text, seconds=PATIENCE_SECONDS):
-        self.until(f"{XENVNC} history --raw {name} | grep -aqF {shlex.quote(text)}", f"{text!r} in the history of {name}", seconds)
+        self.until(f"{XENVNC} history --raw {name} | grep -aqF {shlex.quote(text)}", f"{text!r} in the history of {name}", seconds, 0.4)
 
     # xenstore -------------------------------------------------------------------------------------------------
 
@@ -168,7 +161,7 @@ class Lab:
         """Waits until a small guest has come up (for the `times`-th time: its history goes on over a reboot)."""
         self.until(
             f"[ $({XENVNC} history --raw {name} | grep -ac 'tiny guest up after') -ge {times} ]",
-            f"the shell of {name}", BOOT_SECONDS,
+            f"the shell of {name}", BOOT_SECONDS, 0.4,
         )
 
     def destroy(self, name):

@@ -67,6 +67,7 @@ class Report:
         self.started = time.monotonic()
         self.transcript = transcript
         self.passed, self.failed, self.skipped = [], [], []
+        self.notes = []
 
     def line(self, text):
         print(text, flush=True)
@@ -74,14 +75,19 @@ class Report:
         self.transcript.flush()
 
     def note(self, text):
-        """Something worth keeping beside a result: a figure, an argv, a listing."""
-        for line in text.rstrip("\n").split("\n"):
+        """Something worth keeping beside a result: a figure, an argv, a listing. Printed below the result."""
+        self.notes += text.rstrip("\n").split("\n")
+
+    def flush_notes(self):
+        for line in self.notes:
             self.line(f"                     | {line}")
+        self.notes.clear()
 
     def result(self, outcome, name, seconds, detail=""):
         at = time.monotonic() - self.started
         self.line(f"{at:7.1f}s {outcome:7} {seconds:5.1f}s  {name}{': ' + detail if detail else ''}")
         {"ok": self.passed, "FAILED": self.failed, "skipped": self.skipped}[outcome].append(name)
+        self.flush_notes()
 
     def summary(self):
         self.line(f"{len(self.passed)} passed, {len(self.failed)} failed, {len(self.skipped)} skipped")
@@ -113,3 +119,4 @@ def run_steps(context, report, wants):
         if outcome[each.run] == "FAILED":
             with contextlib.suppress(Exception):
                 context.after_failure()
+            report.flush_notes()

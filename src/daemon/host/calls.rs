@@ -4,7 +4,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::Host;
 use super::guest::Guest;
-use crate::control::{Answer, DomainInfo, Request, Status};
+use crate::control::{Answer, DomainInfo, Request, Status, find_domain};
 use crate::daemon::control_socket::{Call, Outcome};
 use crate::daemon::picture_png::png;
 use crate::daemon::plain_text::plain_text;
@@ -76,20 +76,9 @@ impl Host {
 
     /// The guest that a user means by a name, UUID or domid.
     fn find(&self, id: &str) -> Result<&Guest, String> {
-        let here = || self.guests.values().filter(|guest| guest.gone.is_none());
-        let mut found = here().filter(|guest| guest.info().is_called(id));
-        match (found.next(), found.next()) {
-            (Some(guest), None) => Ok(guest),
-            (None, _) => Err(format!("no domain is called {id:?}")),
-            // A name may be a number; then it wins over the domid, as in xl.
-            (Some(_), Some(_)) => {
-                let mut named = here().filter(|guest| guest.name() == id);
-                match (named.next(), named.next()) {
-                    (Some(guest), None) => Ok(guest),
-                    _ => Err(format!("more than one domain is called {id:?}: use the UUID or domid")),
-                }
-            }
-        }
+        let here: Vec<&Guest> = self.guests.values().filter(|guest| guest.gone.is_none()).collect();
+        let infos: Vec<DomainInfo> = here.iter().map(|guest| guest.info()).collect();
+        here.get(find_domain(&infos, id)?).copied().ok_or_else(|| WENT_AWAY.into())
     }
 
     fn infos(&self) -> Vec<DomainInfo> {

@@ -10,10 +10,11 @@ use super::watches::Watches;
 use crate::control::DomainInfo;
 use crate::daemon::console::{ConsoleCommand, ConsoleTask};
 use crate::daemon::history_file::HistoryFile;
-use crate::daemon::seat::{SeatCommand, SeatTask};
+use crate::daemon::seat::{SeatCommand, SeatTask, TASK_LIMIT};
 use crate::daemon::settings::Settings;
 use crate::seat::DomainState;
-use crate::xen::domains::Domain;
+use crate::xen::Domid;
+use crate::xen::domains::{Domain, Problem};
 use crate::xen::publish::Published;
 
 /// A console that runs.
@@ -51,13 +52,17 @@ pub(super) struct Guest {
     pub(super) watches: Option<Watches>,
     /// Since when its domain is gone, while viewers wait for the next one.
     pub(super) gone: Option<Instant>,
+    /// The life for which nothing of an endpoint is published any more, where there is no port.
+    pub(super) withdrawn: Option<Domid>,
 }
 
 impl Guest {
     /// Tells the seat. A seat that is too busy to listen is told when it has time: commands are few.
     pub(super) async fn tell(&self, command: SeatCommand) {
         // A seat that has ended is noticed and replaced at the next look.
-        let _ = self.seat.commands.send(command).await;
+        if tokio::time::timeout(TASK_LIMIT, self.seat.commands.send(command)).await.is_err() {
+            tracing::error!(domain = ?self.name(), "its seat does not listen");
+        }
     }
 
     /// How many viewers are connected.
@@ -76,7 +81,10 @@ impl Guest {
     /// Makes the running console read another pty.
     pub(super) async fn reconnect(&mut self, upstream: PathBuf) {
         if let Some(console) = &mut self.console {
-            let _ = console.task.commands.send(ConsoleCommand::Reconnect(upstream.clone())).await;
+            let order = console.task.commands.send(ConsoleCommand::Reconnect(upstream.clone()));
+            if tokio::time::timeout(TASK_LIMIT, order).await.is_err() {
+                tracing::error!(domain = ?self.domain.name.as_str(), "its console does not listen");
+            }
             console.how = How::Interpose(upstream);
             console.announced = false;
         }
@@ -146,8 +154,29 @@ impl Guest {
             viewers: self.viewers(),
             console: self.console.as_ref().map_or("none", |c| c.how.name()).to_owned(),
             state: self.domain.run.map(|run| run.to_string()),
-            problem: self.trouble.clone().or_else(|| self.unpublished.clone()),
+            problem: self.problem(),
         }
+    }
+
+    /// Everything that is wrong with it, in one line.
+    fn problem(&self) -> Option<String> {
+        let nodes = self.domain.problems.iter().filter(|problem| !matches!(problem, Problem::Tty(_)));
+        let all: Vec<String> = self
+            .trouble
+            .iter()
+            .chain(&self.unpublished)
+            .cloned()
+            .chain(nodes.map(Problem::to_string))
+            .collect();
+        (!all.is_empty()).then(|| all.join("; "))
+    }
+
+    /// Says once what is wrong with its nodes. What is wrong with its tty is said as the console's trouble.
+    pub(super) fn set_domain(&mut self, domain: Domain) {
+        if domain.problems != self.domain.problems {
+            say_problems(&domain);
+        }
+        self.domain = domain;
     }
 
     /// The recorded bytes of the console, oldest first, to be read where blocking is allowed; `None` when nothing is
@@ -158,5 +187,13 @@ impl Guest {
             let chunks = history.lock().unwrap_or_else(PoisonError::into_inner).replay();
             chunks.map(|chunks| chunks.flatten().collect()).unwrap_or_default()
         })
+    }
+}
+
+/// Says what is wrong with a domain's nodes.
+pub(super) fn say_problems(domain: &Domain) {
+    for problem in domain.problems.iter().filter(|problem| !matches!(problem, Problem::Tty(_))) {
+        let problem = problem.to_string();
+        tracing::warn!(domain = ?domain.name.as_str(), domid = %domain.domid, problem, "served nevertheless");
     }
 }

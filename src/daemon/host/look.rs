@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::xen::Domid;
+use crate::xen::{Domid, Uuid};
 
 /// What to look at. At most one entry for each domid, however often it is asked for.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub(in crate::daemon) struct Pending {
     pub(in crate::daemon) domids: BTreeSet<Domid>,
     /// Of these domains, the console must be opened anew.
     pub(in crate::daemon) lost_consoles: BTreeSet<Domid>,
+    /// The seats of these guests have ended by themselves, which is a defect, and must be started anew.
+    pub(in crate::daemon) lost_seats: BTreeSet<Uuid>,
 }
 
 /// A handle to ask the host loop to look again; copies share what is pending. Asking never waits.
@@ -60,6 +62,13 @@ impl Look {
         self.ask(|pending| {
             pending.lost_consoles.insert(domid);
             pending.domids.insert(domid);
+        });
+    }
+
+    /// The seat of a guest has ended by itself.
+    pub(in crate::daemon) fn lost_seat(&self, uuid: Uuid) {
+        self.ask(|pending| {
+            pending.lost_seats.insert(uuid);
         });
     }
 

@@ -23,10 +23,11 @@ use self::guest::Guest;
 pub(super) use self::look::Look;
 use self::look::Pending;
 use self::place::PortBook;
+use self::serve::{Refusal, chain};
 use self::watches::Watches;
 use super::control_socket::Call;
 use super::history_dir;
-use super::settings::Settings;
+use super::settings::{Secrets, Settings};
 use super::{DaemonError, Reload, SignalSeen, Signals, notify};
 use crate::config::Config;
 use crate::seat::DomainState;
@@ -48,6 +49,7 @@ const RETRY_LONGEST: Duration = Duration::from_secs(60);
 /// Everything that is served on this host.
 pub(super) struct Host {
     config: Config,
+    secrets: Secrets,
     store: Store,
     publisher: Publisher,
     lookout: Lookout,
@@ -60,6 +62,8 @@ pub(super) struct Host {
     problems: BTreeMap<Domid, String>,
     /// When the hypervisor was last asked how domains are.
     run_states_asked: Instant,
+    /// A domain could not be served or published, and may be later without xenstore saying anything.
+    try_again: bool,
     watches: Option<Watches>,
     retry: Option<Instant>,
     retry_pause: Duration,
@@ -72,6 +76,7 @@ impl Host {
     /// Prepares; nothing is served yet.
     pub(super) async fn new(
         config: Config,
+        secrets: Secrets,
         store: Store,
         address: PathBuf,
         ptys: PtyFactory,
@@ -85,6 +90,7 @@ impl Host {
         }
         let mut host = Self {
             config,
+            secrets,
             publisher,
             lookout,
             hypervisor,
@@ -94,6 +100,7 @@ impl Host {
             guests: BTreeMap::new(),
             problems: BTreeMap::new(),
             run_states_asked: Instant::now(),
+            try_again: false,
             watches: None,
             retry: None,
             retry_pause: RETRY_FIRST,
@@ -172,11 +179,21 @@ impl Host {
     async fn make_so(&mut self, found: Result<Census, StoreError>) {
         match found {
             Ok(found) => {
-                self.problems.retain(|domid, _| found.skipped.iter().any(|(skipped, _)| skipped == domid));
+                let exists = |domid: &Domid| {
+                    found.skipped.iter().any(|(skipped, _)| skipped == domid)
+                        || found.domains.iter().any(|domain| domain.domid == *domid)
+                };
+                self.problems.retain(|domid, _| exists(domid));
                 for (domid, error) in &found.skipped {
-                    self.set_problem(*domid, error.to_string());
+                    self.set_problem(*domid, chain(error));
                 }
+                let all: Vec<(Domid, Uuid)> = found.domains.iter().map(|d| (d.domid, d.uuid)).collect();
                 let wanted = newest_of_each(found.domains);
+                for (domid, uuid) in all {
+                    if let Some(newest) = wanted.get(&uuid).filter(|newest| newest.domid != domid) {
+                        self.set_problem(domid, Refusal::Shared(newest.domid).to_string());
+                    }
+                }
                 let gone: Vec<Uuid> =
                     self.guests.keys().filter(|u| !wanted.contains_key(u)).copied().collect();
                 for uuid in gone {
@@ -185,6 +202,8 @@ impl Host {
                 let mut alive: Vec<Domain> = wanted.into_values().collect();
                 alive.sort_by_key(|domain| domain.domid);
                 self.serve(alive.clone()).await;
+                // What an earlier run published for a domain that is not served now names nobody.
+                alive.retain(|domain| self.guests.contains_key(&domain.uuid));
                 if let Err(error) = self.publisher.take_over(&alive).await {
                     return self.failed(&error);
                 }
@@ -195,7 +214,18 @@ impl Host {
     }
 
     /// Looks at what was asked for.
-    async fn look(&mut self, pending: Pending) {
+    async fn look(&mut self, mut pending: Pending) {
+        for uuid in &pending.lost_seats {
+            let lost = |guest: &&Guest| guest.seat.commands.is_closed();
+            if let Some(guest) = self.guests.get(uuid).filter(lost) {
+                tracing::error!(domain = ?guest.name(), "a defect ended its seat, which is started anew");
+                if guest.gone.is_some() {
+                    self.remove(*uuid).await;
+                } else {
+                    pending.domids.insert(guest.domain.domid);
+                }
+            }
+        }
         for domid in &pending.lost_consoles {
             if let Some(guest) = self.guest_of(*domid) {
                 guest.close_console(DomainState::NoConsole("it was lost".into())).await;
@@ -216,7 +246,6 @@ impl Host {
         for domid in pending.domids {
             match self.lookout.look(domid).await {
                 Ok(Some(domain)) => {
-                    self.problems.remove(&domid);
                     self.serve(vec![domain]).await;
                 }
                 Ok(None) => {
@@ -225,7 +254,7 @@ impl Host {
                 }
                 Err(DomainError::Store(error)) => return self.failed(&error),
                 Err(error) => {
-                    self.set_problem(domid, error.to_string());
+                    self.set_problem(domid, chain(&error));
                     self.lose_domain(domid).await;
                 }
             }
@@ -336,7 +365,7 @@ impl Host {
 
     /// After a look without failures: tries again later if a guest's console could not be opened or published.
     fn settle(&mut self) {
-        if self.guests.values().any(Guest::needs_retry) {
+        if std::mem::take(&mut self.try_again) || self.guests.values().any(Guest::needs_retry) {
             self.retry_later();
         } else {
             self.retry = None;
@@ -357,9 +386,9 @@ impl Host {
     /// Reads the configuration again. One that cannot be used changes nothing.
     async fn reload(&mut self, reload: &Reload) {
         notify(&[sd_notify::NotifyState::Reloading]);
-        let result = reload().and_then(|config| Settings::check(&config).map(|()| config));
+        let result = reload().and_then(|config| Settings::check(&config).map(|secrets| (config, secrets)));
         match result {
-            Ok(config) => {
+            Ok((mut config, secrets)) => {
                 // What everything else hangs on is not moved under a running daemon.
                 let fixed = |c: &Config| {
                     (
@@ -372,8 +401,14 @@ impl Host {
                 };
                 if fixed(&config) != fixed(&self.config) {
                     tracing::warn!("sockets and directories change only when the daemon is restarted");
+                    config.control_socket.clone_from(&self.config.control_socket);
+                    config.xenstore_socket.clone_from(&self.config.xenstore_socket);
+                    config.runtime_dir.clone_from(&self.config.runtime_dir);
+                    config.unix_dir.clone_from(&self.config.unix_dir);
+                    config.history_dir.clone_from(&self.config.history_dir);
                 }
                 self.config = config;
+                self.secrets = secrets;
                 tracing::info!("configuration read again");
                 self.reconcile().await;
             }
@@ -386,24 +421,25 @@ impl Host {
 
     /// Gives back what we borrowed and removes what we wrote.
     pub(super) async fn stop(mut self) {
-        /// How long that may take: xenstored may be gone for good.
+        /// How long that may take for one domain: xenstored may be gone for good.
         const LIMIT: Duration = Duration::from_secs(5);
         self.watches = None;
-        let give_back = async {
-            for (uuid, guest) in &self.guests {
-                if guest.gone.is_none()
-                    && let Err(error) = self.withdraw(guest.domain.domid, *uuid).await
-                {
-                    tracing::warn!(
-                        domain = ?guest.name(),
-                        error = &error as &dyn std::error::Error,
-                        "could not take back what was published"
-                    );
+        for (uuid, guest) in &self.guests {
+            if guest.gone.is_some() {
+                continue;
+            }
+            match tokio::time::timeout(LIMIT, self.withdraw(guest.domain.domid, *uuid)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::warn!(
+                    domain = ?guest.name(),
+                    error = &error as &dyn std::error::Error,
+                    "could not take back what was published"
+                ),
+                Err(_) => {
+                    tracing::warn!("xenstored does not answer: what was published stays");
+                    break;
                 }
             }
-        };
-        if tokio::time::timeout(LIMIT, give_back).await.is_err() {
-            tracing::warn!("xenstored does not answer: what was published stays");
         }
         for (_, mut guest) in std::mem::take(&mut self.guests) {
             guest.close_console(DomainState::Stopped).await;

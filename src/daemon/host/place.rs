@@ -83,8 +83,9 @@ pub(super) fn listen(
 fn listen_unix(dir: &Path, uuid: Uuid, name: &str) -> Result<Listener, BindError> {
     if let Some(path) = plain_word(name).then(|| socket_path(dir, name)) {
         match Listener::unix(&path) {
-            Err(BindError::InUse(_) | BindError::NotASocket(_)) => {}
-            result => return result,
+            Ok(listener) => return Ok(listener),
+            // Whatever it is, the other name may do.
+            Err(error) => tracing::debug!(error = &error as &dyn std::error::Error, "another name is tried"),
         }
     }
     Listener::unix(&socket_path(dir, &uuid.to_string()))

@@ -1,5 +1,6 @@
 //! Bringing a domain into service: seat, console and publication, each step only if it is not so already.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,19 +8,21 @@ use tokio::task::JoinSet;
 
 use super::Host;
 use super::console_plan::{self, Facts, How, Plan, TtyRecord};
-use super::guest::{Guest, RunningConsole};
+use super::guest::{Guest, RunningConsole, say_problems};
 use super::place;
 use super::watches::Watches;
+use crate::config::ConfigError;
 use crate::daemon::console::ConsoleTask;
 use crate::daemon::history_dir;
 use crate::daemon::history_file::HistoryFile;
+use crate::daemon::limits::check_open_files;
 use crate::daemon::seat::{SeatCommand, SeatTask};
 use crate::daemon::settings::{Secret, Settings};
 use crate::rfb::security::Password;
 use crate::screen::FontSize;
 use crate::seat::{DomainState, Seat, SeatOptions, VtNumber};
 use crate::xen::console::{Console, InFlight};
-use crate::xen::domains::Domain;
+use crate::xen::domains::{Domain, Problem};
 use crate::xen::publish::{self, Endpoint, Published, Publisher, TtyOutcome};
 use crate::xen::store::StoreError;
 use crate::xen::{Domid, Uuid};
@@ -31,10 +34,15 @@ impl Host {
         let mut publishing = JoinSet::new();
         for domain in domains {
             let (uuid, domid) = (domain.uuid, domain.domid);
-            if let Err(problem) = self.adopt(domain).await {
-                self.set_problem(domid, problem);
-                self.retry_later();
-                continue;
+            match self.adopt(domain).await {
+                Ok(()) => {
+                    self.problems.remove(&domid);
+                }
+                Err(refusal) => {
+                    self.try_again |= matches!(refusal, Refusal::Trouble(_));
+                    self.set_problem(domid, refusal.to_string());
+                    continue;
+                }
             }
             self.ensure_console(uuid).await;
             let Some(guest) = self.guests.get_mut(&uuid) else { continue };
@@ -46,8 +54,12 @@ impl Host {
             let Some(guest) = self.guests.get_mut(&uuid) else { continue };
             match result {
                 Ok(done) => {
+                    if done.withdrawn {
+                        guest.withdrawn = Some(domid);
+                    }
                     if done.tty_changed {
-                        self.look.at(domid);
+                        // A watch tells as well; this is for when the change makes no sense and stays.
+                        self.try_again = true;
                     } else if let Some(console) = &mut guest.console {
                         console.announced = true;
                     }
@@ -61,24 +73,36 @@ impl Host {
     }
 
     /// Makes the domain a guest of ours, or brings the guest that it is up to date.
-    async fn adopt(&mut self, mut domain: Domain) -> Result<(), String> {
+    async fn adopt(&mut self, mut domain: Domain) -> Result<(), Refusal> {
         let run = domain.run.take();
         let uuid = domain.uuid;
-        let settings = Settings::of(&self.config, domain.name.as_str(), &uuid.to_string());
-        let settings = settings.map_err(|error| error.to_string())?;
-        let moved = self.guests.get(&uuid).is_some_and(|guest| {
+        let settings = Settings::of(&self.config, &self.secrets, domain.name.as_str(), &uuid.to_string())?;
+        if let Some(guest) = self.guests.get(&uuid)
+            && guest.domain.domid != domain.domid
+            && guest.gone.is_none()
+            && !domain.is_newer_than(&guest.domain)
+        {
+            return Err(Refusal::Shared(guest.domain.domid));
+        }
+        let moved = self.guests.get(&uuid).filter(|guest| {
             guest.seat.commands.is_closed()
                 || !settings.config.enabled
                 || !guest.settings.config.same_place(&settings.config)
         });
-        if moved {
+        if let Some(old) = moved.map(|guest| guest.domain.domid) {
+            // What is published names a listener and a tty that end now.
+            self.withdraw(old, uuid).await?;
             self.remove(uuid).await;
+            // console/tty says something else by now, hence the domain must be read again; its watch would tell, too.
+            self.look.at(domain.domid);
+            return Ok(());
         }
         if !settings.config.enabled {
             return Ok(());
         }
         let Some(guest) = self.guests.get_mut(&uuid) else {
             let mut guest = self.start(domain, settings)?;
+            say_problems(&guest.domain);
             guest.watches = Watches::of_domain(&self.store, &self.look, guest.domain.domid).await.ok();
             tracing::info!(
                 domain = ?guest.name(),
@@ -91,17 +115,18 @@ impl Host {
             return Ok(());
         };
         if guest.domain.domid != domain.domid {
-            if guest.gone.is_none() && !domain.is_newer_than(&guest.domain) {
-                return Ok(());
-            }
             tracing::info!(domain = ?guest.name(), from = %guest.domain.domid, to = %domain.domid, "guest has a new domain");
-            let old = guest.domain.domid;
+            let (old, stays) = (guest.domain.domid, guest.gone.is_none());
             guest.close_console(DomainState::Rebooting).await;
             guest.tell(SeatCommand::Domid(domain.domid.get())).await;
             guest.republish = true;
             guest.watches = Watches::of_domain(&self.store, &self.look, domain.domid).await.ok();
             if let Err(error) = self.withdraw(old, uuid).await {
                 self.failed(&error);
+            }
+            if stays {
+                // Whether it is really still there, the next census tells.
+                self.look.existence();
             }
         }
         let Some(guest) = self.guests.get_mut(&uuid) else { return Ok(()) };
@@ -110,8 +135,12 @@ impl Host {
             guest.tell(SeatCommand::Rename(domain.name.as_str().to_owned())).await;
         }
         domain.run = guest.domain.run;
-        guest.domain = domain;
+        guest.set_domain(domain);
         guest.set_run(run).await;
+        if guest.watches.is_none() {
+            // xenstored was gone when they were to be set.
+            guest.watches = Watches::of_domain(&self.store, &self.look, guest.domain.domid).await.ok();
+        }
         if guest.settings.differs(&settings) {
             guest.tell(SeatCommand::Reconfigure(Box::new(settings.clone()))).await;
             guest.republish = true;
@@ -121,34 +150,46 @@ impl Host {
     }
 
     /// Starts a guest's seat: it listens, and shows what an earlier run recorded.
-    fn start(&mut self, domain: Domain, settings: Settings) -> Result<Guest, String> {
+    fn start(&mut self, domain: Domain, settings: Settings) -> Result<Guest, Refusal> {
+        check_open_files().map_err(|error| Refusal::Trouble(error.to_string()))?;
         let uuid = domain.uuid;
         let history = self.open_history(&domain, &settings);
         let name = domain.name.as_str();
         let listener = place::listen(&settings, &mut self.ports, uuid, name, &self.config.unix_dir)
-            .map_err(|error| chain(&error))?;
+            .map_err(|error| Refusal::Trouble(chain(&error)))?;
         let (address, port) = (listener.address(), listener.tcp_address().map(|at| at.port()));
         if let (Some(history), Some(port)) = (&history, port) {
             history_dir::remember_port(&history.lock().unwrap_or_else(PoisonError::into_inner), port);
         }
-        let mut seat = Seat::new(SeatOptions {
-            name: name.to_owned(),
-            uuid: uuid.to_string(),
-            domid: Some(domain.domid.get().into()),
-            columns: settings.config.columns,
-            rows: settings.config.rows,
-            history_lines: settings.config.history_lines,
-            font: FontSize::default(),
-            chords: settings.chords.clone(),
-            password: settings.password.as_ref().map(|p| Password::new(p.as_bytes())),
-            ..SeatOptions::default()
-        });
+        let new_seat = || {
+            Seat::new(SeatOptions {
+                name: name.to_owned(),
+                uuid: uuid.to_string(),
+                domid: Some(domain.domid.get().into()),
+                columns: settings.config.columns,
+                rows: settings.config.rows,
+                history_lines: settings.config.history_lines,
+                font: FontSize::default(),
+                chords: settings.chords.clone(),
+                password: settings.password.as_ref().map(|p| Password::new(p.as_bytes())),
+                ..SeatOptions::default()
+            })
+        };
+        let mut seat = new_seat();
         seat.add_console(VtNumber::CONSOLE);
         if let Some(history) = &history {
-            replay(&mut seat, &history.lock().unwrap_or_else(PoisonError::into_inner));
+            // Output that brings a defect to light must not do so in the host loop, and at each start again.
+            let replayed = catch_unwind(AssertUnwindSafe(|| {
+                replay(&mut seat, &history.lock().unwrap_or_else(PoisonError::into_inner));
+            }));
+            if replayed.is_err() {
+                tracing::error!(domain = ?name, "its history cannot be shown");
+                seat = new_seat();
+                seat.add_console(VtNumber::CONSOLE);
+            }
         }
         Ok(Guest {
-            seat: SeatTask::start(name, seat, listener, self.look.clone()),
+            seat: SeatTask::start(name, uuid, seat, listener, self.look.clone()),
             domain,
             settings,
             address,
@@ -162,6 +203,7 @@ impl Host {
             unpublished: None,
             watches: None,
             gone: None,
+            withdrawn: None,
         })
     }
 
@@ -207,8 +249,10 @@ impl Host {
         match plan {
             Plan::Keep => {}
             Plan::Wait(reason) if guest.console.is_none() => {
-                guest.tell(SeatCommand::State(DomainState::NoConsole(reason.to_owned()))).await;
-                guest.set_trouble(Some(reason.to_owned()), false);
+                let wrong = guest.domain.problems.iter().find(|problem| matches!(problem, Problem::Tty(_)));
+                let reason = wrong.map_or_else(|| reason.to_owned(), Problem::to_string);
+                guest.tell(SeatCommand::State(DomainState::NoConsole(reason.clone()))).await;
+                guest.set_trouble(Some(reason), false);
             }
             Plan::Wait(_) => {}
             Plan::Reconnect(upstream) => guest.reconnect(upstream).await,
@@ -243,6 +287,7 @@ impl Host {
 
     /// Opens a console. With it comes what an earlier run had read and not recorded when it was killed.
     fn open_console(&self, domid: u16, uuid: Uuid, how: &How) -> Result<(Console, Vec<u8>), String> {
+        check_open_files().map_err(|error| error.to_string())?;
         let history = self.guests.get(&uuid).and_then(|guest| guest.history.clone());
         let mut history = history.as_deref().map(|h| h.lock().unwrap_or_else(PoisonError::into_inner));
         let recorded = history.as_ref().and_then(|history| history.last_position());
@@ -283,11 +328,36 @@ impl Host {
     }
 }
 
+/// Why a domain is not served.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Refusal {
+    /// Something on this host is in the way, and may be gone later.
+    #[error("{0}")]
+    Trouble(String),
+    /// Two domains say that they are the same guest.
+    #[error("it has the UUID of domain {0}, which is served")]
+    Shared(Domid),
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        Self::Trouble(chain(&error))
+    }
+}
+
+impl From<ConfigError> for Refusal {
+    fn from(error: ConfigError) -> Self {
+        Self::Trouble(error.to_string())
+    }
+}
+
 /// What is to be published for a guest: where it listens, and then its tty.
 struct Job {
     domain: Domain,
     endpoint: Option<Endpoint>,
     tty: Option<publish::TtyRecord>,
+    /// What an earlier run published of its endpoint must go: there is no port now.
+    withdraw: bool,
 }
 
 /// What was published.
@@ -295,6 +365,7 @@ struct Done {
     endpoint: Option<Published>,
     /// `console/tty` is not what we had seen; it must be looked at again.
     tty_changed: bool,
+    withdrawn: bool,
 }
 
 impl Job {
@@ -321,12 +392,16 @@ impl Job {
             Some(Published::NoConsole | Published::Vanished) => false,
             None => guest.port.is_none(),
         };
-        let same = settled && guest.unpublished.is_none() && !guest.republish;
-        (tty.is_some() || !same).then(|| Self { domain: guest.domain.clone(), endpoint, tty })
+        let withdraw = endpoint.is_none() && guest.withdrawn != Some(guest.domain.domid);
+        let same = settled && !withdraw && guest.unpublished.is_none() && !guest.republish;
+        (tty.is_some() || !same).then(|| Self { domain: guest.domain.clone(), endpoint, tty, withdraw })
     }
 
     async fn run(self, publisher: &Publisher) -> Result<Done, StoreError> {
-        let Self { domain, endpoint, tty } = self;
+        let Self { domain, endpoint, tty, withdraw } = self;
+        if withdraw {
+            publisher.withdraw(domain.domid, domain.uuid).await?;
+        }
         let endpoint = match endpoint {
             Some(endpoint) => Some(publisher.publish(&domain, &endpoint).await?),
             None => None,
@@ -340,7 +415,7 @@ impl Job {
             }
             None => false,
         };
-        Ok(Done { endpoint, tty_changed })
+        Ok(Done { endpoint, tty_changed, withdrawn: withdraw })
     }
 }
 
@@ -354,7 +429,7 @@ fn replay(seat: &mut Seat, history: &HistoryFile) {
 }
 
 /// An error with its causes.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
