@@ -141,7 +141,6 @@ impl Host {
             // xenstored was gone when they were to be set.
             guest.watches = Watches::of_domain(&self.store, &self.look, guest.domain.domid).await.ok();
         }
-        guest.set_run(run).await;
         if guest.settings.differs(&settings) {
             guest.tell(SeatCommand::Reconfigure(Box::new(settings.clone()))).await;
             guest.republish = true;
