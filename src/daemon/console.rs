@@ -163,7 +163,8 @@ impl Pump {
                     self.look.lost_console(self.domid);
                     return;
                 }
-                None => {}
+                // What waits is moved below.
+                Some(ConsoleEvent::Room) | None => {}
             }
             if self.input.pump(&mut self.console) && self.seat.send(FromConsole::Room).await.is_err() {
                 return;
