@@ -429,15 +429,20 @@ impl Driver {
     /// Hands typed bytes to the console. What it does not take stays, and the seat takes no more until it did.
     fn type_on(&mut self) {
         match &self.console {
-            Some(console) => {
+            Some(console) => loop {
                 if self.typed.is_empty() {
                     self.seat.take_console_input(VtNumber::CONSOLE, &mut self.typed);
                 }
-                if !self.typed.is_empty() {
-                    let taken = console.input.push(&self.typed);
-                    self.typed.drain(..taken);
+                if self.typed.is_empty() {
+                    break;
                 }
-            }
+                let taken = console.input.push(&self.typed);
+                self.typed.drain(..taken);
+                if !self.typed.is_empty() {
+                    // Room will be told.
+                    break;
+                }
+            },
             None => {
                 // Nobody is there to read it, and a later console must not.
                 self.seat.take_console_input(VtNumber::CONSOLE, &mut self.typed);
