@@ -397,3 +397,14 @@ fn memory_is_small() {
     assert!(full <= 300 << 10, "{full} bytes with 1,000 lines");
     assert!(terminal.live_line() - terminal.first_line() == 1000);
 }
+
+/// What stood in a last column that a wide character does not fit into is not part of the text that flows past it.
+#[test]
+fn a_wide_character_that_wraps_leaves_a_blank_behind() {
+    check(&[("abcdefgh\x1b[1;8H漢", "abcdefg/漢@2,1"), ("abcdefg漢\x1b[1;1Hx", "xbcdefg/漢@1,0")]);
+    let mut terminal = small();
+    terminal.feed("abcdefgh\x1b[1;8H\x1b[44m漢".as_bytes());
+    let mut scratch = Vec::new();
+    let cell = terminal.row(View::Live, 0, &mut scratch)[7];
+    assert_eq!(terminal.style(cell).background, Rgb(0x00_00aa));
+}

@@ -219,6 +219,10 @@ impl Emulator {
         }
         if self.cursor.column + columns > self.columns {
             if self.modes.has(Mode::AUTOWRAP) {
+                // What stood there is not part of the text that flows past it.
+                let blank = self.blank();
+                let (row, column) = (self.cursor.row, self.cursor.column);
+                self.grid.erase(row, column, self.columns, blank, &mut self.damage);
                 self.wrap();
             } else {
                 self.cursor.column = self.columns - columns;

@@ -14,6 +14,22 @@
 //! | `grid`, `history` | the screen; lines that left it |
 //! | `damage`, `read` | what changed since when; rows, styles and text for readers |
 //! | `keyboard`, `mouse` | input to bytes |
+//!
+//! `scripts/terminal-oracle` compares what random sequences and recorded programs do here with two other emulators
+//! (`alacritty_terminal`, `avt`) where those agree. What we do otherwise on purpose:
+//!
+//! | what | here | reason |
+//! |---|---|---|
+//! | EL, ED, ECH, DCH, ICH, IND, RI and line feeds after the last column was written | forget that the next character wraps; EL erases the last column | xterm, DEC's terminals, Linux |
+//! | IL, DL | the cursor goes to the first column | VT220, xterm |
+//! | DECALN | resets region and origin mode, homes the cursor | VT510 |
+//! | `CSI ? 1049 h` on the alternate screen | clears it again | xterm |
+//! | DECAWM off | the last column never waits, so that turning it on again does not wrap | Linux |
+//! | DECRC | also restores the shift (SI or SO) | VT220, xterm |
+//! | CHA in origin mode | keeps its row | VT510; the two others move it |
+//! | REP | at most a screenful | the guest may be hostile |
+//! | RIS | the screen goes into history first | a boot loader's reset must not hide what came before |
+//! | marks | kept with their character, at most four | `avt` shows each in a cell of its own |
 
 mod actions;
 mod cell;
