@@ -3,20 +3,22 @@
 use proptest::prelude::*;
 use xenvnc::geometry::{Rect, Size};
 use xenvnc::rfb::encoding::canvas::Canvas;
-use xenvnc::rfb::encoding::{Encoder, PictureEncoding, hextile, raw, zrle};
+use xenvnc::rfb::encoding::{Encoder, Encoding, Level, PictureEncoding, hextile, raw, tight, zrle};
+use xenvnc::rfb::message::RectHeader;
 use xenvnc::rfb::pixel_format::{PixelFormat, Translator};
 use xenvnc::rfb::tile::{Colour, TileSource};
 use xenvnc::rfb::wire::{Reader, Stop};
 
 use crate::screen::{Mixed, any_size, formats, patchwork};
 
-const ENCODINGS: [PictureEncoding; 3] =
-    [PictureEncoding::Raw, PictureEncoding::Hextile, PictureEncoding::Zrle];
+const ENCODINGS: [PictureEncoding; 4] =
+    [PictureEncoding::Raw, PictureEncoding::Hextile, PictureEncoding::Zrle, PictureEncoding::Tight];
 
 /// Decoders for one viewer.
 #[derive(Default)]
 struct Decoders {
     zrle: zrle::Decoder,
+    tight: tight::Decoder,
 }
 
 impl Decoders {
@@ -35,6 +37,7 @@ impl Decoders {
                 hextile::Decoder::default().decode(&mut reader, rect, translator, canvas)
             }
             PictureEncoding::Zrle => self.zrle.decode(&mut reader, rect, translator, canvas),
+            PictureEncoding::Tight => self.tight.decode(&mut reader, rect, translator, canvas),
         };
         assert_eq!(result, Ok(()), "{encoding:?}");
         assert!(reader.rest().is_empty(), "{encoding:?} left {} bytes over", reader.rest().len());
@@ -64,7 +67,7 @@ proptest! {
     fn what_is_encoded_is_decoded(
         size in any_size(150),
         seed: u64,
-        steps in prop::collection::vec((any::<prop::sample::Index>(), 0usize..3, any_size(150), 0u16..90, 0u16..90), 1..6),
+        steps in prop::collection::vec((any::<prop::sample::Index>(), 0..ENCODINGS.len(), any_size(150), 0u16..90, 0u16..90), 1..6),
     ) {
         let wanted = patchwork(size, seed);
         let mut have = Canvas::new(size);
@@ -79,6 +82,42 @@ proptest! {
             let source = Mixed { canvas: &wanted, seed };
             encoder.encode(ENCODINGS[encoding], &source, rect, &translator, &mut bytes);
             decoders.decode(ENCODINGS[encoding], &bytes, rect, &translator, &mut have);
+            assert_same(&translator, rect, &have, &wanted);
+        }
+    }
+
+    /// Rectangles that the encoder cuts as it likes, at changing levels.
+    #[test]
+    fn what_is_cut_is_whole_again(
+        size in any_size(150),
+        seed: u64,
+        steps in prop::collection::vec((any::<prop::sample::Index>(), any_size(150), 0u16..90, 0u16..90, -256..-246), 1..6),
+    ) {
+        let wanted = patchwork(size, seed);
+        let mut have = Canvas::new(size);
+        let (mut encoder, mut decoders) = (Encoder::default(), Decoders::default());
+        for (format, part, x, y, level) in steps {
+            let rect = Rect::new(x, y, part.width, part.height).intersect(size.rect());
+            if rect.is_empty() {
+                continue;
+            }
+            let translator = Translator::new(*format.get(&formats()));
+            let mut bytes = Vec::new();
+            let source = Mixed { canvas: &wanted, seed };
+            encoder.set_level(Level::asked(&[Encoding(level)]).expect("a level"));
+            let count = encoder.encode_rects(PictureEncoding::Tight, &source, rect, &translator, &mut bytes);
+            prop_assert!(count <= rect.height.div_ceil(16) + 1);
+            let mut reader = Reader::new(&bytes);
+            let mut area = 0;
+            for _ in 0..count {
+                let header = RectHeader::decode(&mut reader).expect("a header");
+                prop_assert_eq!(header.encoding, Encoding::TIGHT);
+                area += header.rect.area();
+                let result = decoders.tight.decode(&mut reader, header.rect, &translator, &mut have);
+                prop_assert_eq!(result, Ok(()));
+            }
+            prop_assert!(reader.rest().is_empty());
+            prop_assert_eq!(area, rect.area());
             assert_same(&translator, rect, &have, &wanted);
         }
     }
@@ -104,6 +143,13 @@ proptest! {
         let length = u32::try_from(packed.len() - 4).expect("short");
         packed[..4].copy_from_slice(&length.to_be_bytes());
         let _ = zrle::Decoder::default().decode(&mut Reader::new(&packed), rect, &translator, &mut canvas);
+        let _ = tight::Decoder::default().decode(&mut Reader::new(&bytes), rect, &translator, &mut canvas);
+        for head in [&[0x00][..], &[0x50, 1, 1, 1, 2, 3, 4, 5, 6], &[0x60, 1, 2, 1, 2, 3, 4, 5, 6, 7, 8, 9], &[0x40, 2]] {
+            // Two bytes of length.
+            let length = [packed[3] & 0x7f | 0x80, packed[2] << 1 | packed[3] >> 7];
+            let whole = [head, &length, &packed[4..]].concat();
+            let _ = tight::Decoder::default().decode(&mut Reader::new(&whole), rect, &translator, &mut canvas);
+        }
         for y in 0..80 {
             for x in 0..80 {
                 if !rect.contains(Rect::new(x, y, 1, 1)) {
@@ -147,6 +193,9 @@ fn rectangles_outside_the_framebuffer_are_refused() {
         assert!(matches!(result, Err(Stop::Failed(_))));
         let result =
             hextile::Decoder::default().decode(&mut Reader::new(&bytes), rect, &translator, &mut canvas);
+        assert!(matches!(result, Err(Stop::Failed(_))));
+        let result =
+            tight::Decoder::default().decode(&mut Reader::new(&bytes), rect, &translator, &mut canvas);
         assert!(matches!(result, Err(Stop::Failed(_))));
     }
 }
@@ -248,4 +297,55 @@ fn zrle_takes_the_shortest_form() {
     assert_eq!(unpacked(&rows), [130, 1, 0, 0, 0, 0, 0, 0x80, 255, 255, 64, 1]);
     // No two alike.
     assert_eq!(unpacked(&["123", "456"]), [0, 1, 0, 0, 2, 0, 0, 3, 0, 0, 4, 0, 0, 5, 0, 0, 6, 0, 0]);
+}
+
+/// Bytes worked out by hand from the specification, both ways: what is too short to be compressed.
+#[test]
+fn tight_is_that_of_the_specification() {
+    let cases: [(&[&str], &[u8]); 4] = [
+        // One colour: red, green, blue.
+        (&["7777", "7777"], &[0x80, 0x70, 0x71, 0x72]),
+        // Bits behind a palette of two, in stream 1.
+        (&["1221122112", "1111111111"], &[0x50, 1, 1, 0x10, 0x11, 0x12, 0x20, 0x21, 0x22, 0x66, 0x40, 0, 0]),
+        // Indices behind a palette of three, in stream 2.
+        (
+            &["1231123"],
+            &[0x60, 1, 2, 0x10, 0x11, 0x12, 0x20, 0x21, 0x22, 0x30, 0x31, 0x32, 0, 1, 2, 0, 0, 1, 2],
+        ),
+        // Pixels, where a palette would not pay.
+        (&["123"], &[0x00, 0x10, 0x11, 0x12, 0x20, 0x21, 0x22, 0x30, 0x31, 0x32]),
+    ];
+    let translator = Translator::new(PixelFormat::RGB888);
+    for (rows, bytes) in cases {
+        let wanted = drawing(rows, |c| u32::from(c - b'0') * 0x0010_1010 + 0x0000_0102);
+        assert_eq!(encoded(PictureEncoding::Tight, &wanted), bytes);
+        let mut have = Canvas::new(wanted.size());
+        Decoders::default().decode(PictureEncoding::Tight, bytes, have.size().rect(), &translator, &mut have);
+        assert_eq!(have, wanted);
+    }
+}
+
+/// Each kind of data has its stream, which goes on from rectangle to rectangle and begins anew at another level.
+#[test]
+fn tight_streams_live_as_long_as_the_connection() {
+    let bits = drawing(&["0101010101010101"; 20], |c| u32::from(c) * 0x0001_0203);
+    let indices = drawing(&["0123012301230123"; 20], |c| u32::from(c) * 0x0001_0203);
+    let translator = Translator::new(PixelFormat::RGB888);
+    let mut encoder = Encoder::default();
+    let mut control = |canvas: &Canvas, level: i32| {
+        encoder.set_level(Level::asked(&[Encoding(level)]).expect("a level"));
+        let mut out = Vec::new();
+        let source = Mixed { canvas, seed: 0 };
+        encoder.encode(PictureEncoding::Tight, &source, canvas.size().rect(), &translator, &mut out);
+        let header = 3 + 3 * (usize::from(out[2]) + 1) + 1;
+        // A zlib header of a window of 4 KiB, or the middle of a stream.
+        (out[0], out[header] == 0x48)
+    };
+    assert_eq!(control(&bits, -254), (0x50, true));
+    assert_eq!(control(&bits, -254), (0x50, false));
+    assert_eq!(control(&indices, -254), (0x60, true));
+    assert_eq!(control(&bits, -254), (0x50, false));
+    assert_eq!(control(&indices, -251), (0x64, true));
+    assert_eq!(control(&indices, -251), (0x60, false));
+    assert_eq!(control(&bits, -251), (0x52, true));
 }

@@ -33,12 +33,16 @@ const LONG_RUN: u8 = 128;
 const PORTION: usize = 8 * 1024;
 
 /// The encoder's side of a viewer's ZRLE stream. Lives as long as the connection, because its zlib stream does.
-#[derive(Default)]
 pub struct Encoder {
     stream: Compressor,
 }
 
 impl Encoder {
+    /// The beginning of a connection's stream, at one of zlib's compression levels.
+    pub(super) fn new(level: u8) -> Self {
+        Self { stream: Compressor::with_level(level) }
+    }
+
     /// Appends the body of `rect`.
     pub(super) fn encode(
         &mut self,
