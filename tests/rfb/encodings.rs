@@ -3,7 +3,9 @@
 use proptest::prelude::*;
 use xenvnc::geometry::{Rect, Size};
 use xenvnc::rfb::encoding::canvas::Canvas;
-use xenvnc::rfb::encoding::{Encoder, Encoding, Level, PictureEncoding, hextile, raw, tight, zrle};
+use xenvnc::rfb::encoding::{
+    Encoder, Encoding, Level, PictureEncoding, hextile, raw, rre, tight, trle, zlib, zrle,
+};
 use xenvnc::rfb::message::RectHeader;
 use xenvnc::rfb::pixel_format::{PixelFormat, Translator};
 use xenvnc::rfb::tile::{Colour, TileSource};
@@ -11,14 +13,22 @@ use xenvnc::rfb::wire::{Reader, Stop};
 
 use crate::screen::{Mixed, any_size, formats, patchwork};
 
-const ENCODINGS: [PictureEncoding; 4] =
-    [PictureEncoding::Raw, PictureEncoding::Hextile, PictureEncoding::Zrle, PictureEncoding::Tight];
+const ENCODINGS: [PictureEncoding; 7] = [
+    PictureEncoding::Raw,
+    PictureEncoding::Hextile,
+    PictureEncoding::Zrle,
+    PictureEncoding::Tight,
+    PictureEncoding::Rre,
+    PictureEncoding::Zlib,
+    PictureEncoding::Trle,
+];
 
 /// Decoders for one viewer.
 #[derive(Default)]
 struct Decoders {
     zrle: zrle::Decoder,
     tight: tight::Decoder,
+    zlib: zlib::Decoder,
 }
 
 impl Decoders {
@@ -38,6 +48,9 @@ impl Decoders {
             }
             PictureEncoding::Zrle => self.zrle.decode(&mut reader, rect, translator, canvas),
             PictureEncoding::Tight => self.tight.decode(&mut reader, rect, translator, canvas),
+            PictureEncoding::Rre => rre::Decoder::default().decode(&mut reader, rect, translator, canvas),
+            PictureEncoding::Zlib => self.zlib.decode(&mut reader, rect, translator, canvas),
+            PictureEncoding::Trle => trle::Decoder::default().decode(&mut reader, rect, translator, canvas),
         };
         assert_eq!(result, Ok(()), "{encoding:?}");
         assert!(reader.rest().is_empty(), "{encoding:?} left {} bytes over", reader.rest().len());
@@ -134,6 +147,8 @@ proptest! {
         let rect = Rect::new(3, 5, size.width, size.height);
         let _ = raw::decode(&mut Reader::new(&bytes), rect, &translator, &mut canvas);
         let _ = hextile::Decoder::default().decode(&mut Reader::new(&bytes), rect, &translator, &mut canvas);
+        let _ = trle::Decoder::default().decode(&mut Reader::new(&bytes), rect, &translator, &mut canvas);
+        let _ = rre::Decoder::default().decode(&mut Reader::new(&bytes), rect, &translator, &mut canvas);
         let _ = zrle::Decoder::default().decode(&mut Reader::new(&bytes), rect, &translator, &mut canvas);
         // The same behind a good zlib stream.
         let mut packed = vec![0; 4];
@@ -143,6 +158,7 @@ proptest! {
         let length = u32::try_from(packed.len() - 4).expect("short");
         packed[..4].copy_from_slice(&length.to_be_bytes());
         let _ = zrle::Decoder::default().decode(&mut Reader::new(&packed), rect, &translator, &mut canvas);
+        let _ = zlib::Decoder::default().decode(&mut Reader::new(&packed), rect, &translator, &mut canvas);
         let _ = tight::Decoder::default().decode(&mut Reader::new(&bytes), rect, &translator, &mut canvas);
         for head in [&[0x00][..], &[0x50, 1, 1, 1, 2, 3, 4, 5, 6], &[0x60, 1, 2, 1, 2, 3, 4, 5, 6, 7, 8, 9], &[0x40, 2]] {
             // Two bytes of length.
@@ -159,24 +175,31 @@ proptest! {
         }
     }
 
-    /// Hextile in two portions, cut anywhere.
+    /// Encodings without a length, in two portions, cut anywhere.
     #[test]
-    fn hextile_goes_on_where_the_data_was_cut(seed: u64, cut in any::<prop::sample::Index>()) {
+    fn what_has_no_length_goes_on_where_the_data_was_cut(seed: u64, cut in any::<prop::sample::Index>()) {
         let size = Size::new(50, 40);
         let wanted = patchwork(size, seed);
         let translator = Translator::new(formats()[0]);
-        let mut bytes = Vec::new();
         let source = Mixed { canvas: &wanted, seed };
-        Encoder::default().encode(PictureEncoding::Hextile, &source, size.rect(), &translator, &mut bytes);
-        let mut have = Canvas::new(size);
-        let mut decoder = hextile::Decoder::default();
-        let mut reader = Reader::new(&bytes[..cut.index(bytes.len())]);
-        let result = decoder.decode(&mut reader, size.rect(), &translator, &mut have);
-        prop_assert_eq!(result, Err(Stop::NeedMore));
-        let mut reader = Reader::new(&bytes[reader.consumed()..]);
-        prop_assert_eq!(decoder.decode(&mut reader, size.rect(), &translator, &mut have), Ok(()));
-        prop_assert!(reader.rest().is_empty());
-        prop_assert_eq!(have, wanted);
+        let (mut hextile, mut trle) = (hextile::Decoder::default(), trle::Decoder::default());
+        let mut rre = rre::Decoder::default();
+        for encoding in [PictureEncoding::Hextile, PictureEncoding::Trle, PictureEncoding::Rre] {
+            let mut bytes = Vec::new();
+            Encoder::default().encode(encoding, &source, size.rect(), &translator, &mut bytes);
+            let mut have = Canvas::new(size);
+            let mut decode = |reader: &mut Reader<'_>, have: &mut Canvas| match encoding {
+                PictureEncoding::Trle => trle.decode(reader, size.rect(), &translator, have),
+                PictureEncoding::Rre => rre.decode(reader, size.rect(), &translator, have),
+                _ => hextile.decode(reader, size.rect(), &translator, have),
+            };
+            let mut reader = Reader::new(&bytes[..cut.index(bytes.len())]);
+            prop_assert_eq!(decode(&mut reader, &mut have), Err(Stop::NeedMore));
+            let mut reader = Reader::new(&bytes[reader.consumed()..]);
+            prop_assert_eq!(decode(&mut reader, &mut have), Ok(()));
+            prop_assert!(reader.rest().is_empty());
+            prop_assert_eq!(&have, &wanted);
+        }
     }
 }
 
@@ -348,4 +371,41 @@ fn tight_streams_live_as_long_as_the_connection() {
     assert_eq!(control(&indices, -251), (0x64, true));
     assert_eq!(control(&indices, -251), (0x60, false));
     assert_eq!(control(&bits, -251), (0x52, true));
+}
+
+/// Bytes worked out by hand from RFC 6143 §7.7.3 and §7.7.5, both ways where the encoder would choose the same.
+#[test]
+fn rre_and_trle_are_those_of_the_specification() {
+    let translator = Translator::new(PixelFormat::RGB888);
+    let wanted = drawing(&["....", ".##.", ".##o"], u32::from);
+    let bytes = [
+        // Two subrectangles on a background.
+        &[0, 0, 0, 2, b'.', 0, 0, 0][..],
+        &[b'#', 0, 0, 0, 0, 1, 0, 1, 0, 2, 0, 2],
+        &[b'o', 0, 0, 0, 0, 3, 0, 2, 0, 1, 0, 1],
+    ]
+    .concat();
+    assert_eq!(encoded(PictureEncoding::Rre, &wanted), bytes);
+    let mut have = Canvas::new(wanted.size());
+    Decoders::default().decode(PictureEncoding::Rre, &bytes, have.size().rect(), &translator, &mut have);
+    assert_eq!(have, wanted);
+
+    // Four tiles: a packed palette of two; the same palette again; runs of it; one colour.
+    let row = format!("{}{}{}{}", "1212121212121212", "2222222211111111", "1111111111111111", "7");
+    let wanted = drawing(&[&row], |c| u32::from(c - b'0'));
+    let bytes = [&[2, 1, 0, 0, 2, 0, 0, 0x55, 0x55][..], &[127, 0xff, 0x00], &[129, 0x80, 15], &[1, 7, 0, 0]]
+        .concat();
+    let mut have = Canvas::new(wanted.size());
+    Decoders::default().decode(PictureEncoding::Trle, &bytes, have.size().rect(), &translator, &mut have);
+    assert_eq!(have, wanted);
+    // No palette to use again.
+    for kind in [127, 129] {
+        let result = trle::Decoder::default().decode(
+            &mut Reader::new(&[kind, 0, 0, 0]),
+            have.size().rect(),
+            &translator,
+            &mut have,
+        );
+        assert!(matches!(result, Err(Stop::Failed(_))));
+    }
 }

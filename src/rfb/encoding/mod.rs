@@ -7,8 +7,11 @@ pub mod hextile;
 mod pixels;
 pub mod pseudo;
 pub mod raw;
+pub mod rre;
 pub mod tight;
+pub mod trle;
 mod work;
+pub mod zlib;
 pub mod zrle;
 
 use super::deflate::{self, InflateFailure};
@@ -26,8 +29,11 @@ pub struct Encoding(pub i32);
 impl Encoding {
     pub const RAW: Self = Self(0);
     pub const COPY_RECT: Self = Self(1);
+    pub const RRE: Self = Self(2);
     pub const HEXTILE: Self = Self(5);
+    pub const ZLIB: Self = Self(6);
     pub const TIGHT: Self = Self(7);
+    pub const TRLE: Self = Self(15);
     pub const ZRLE: Self = Self(16);
     pub const DESKTOP_SIZE: Self = Self(-223);
     pub const LAST_RECT: Self = Self(-224);
@@ -51,6 +57,12 @@ pub enum PictureEncoding {
     Zrle,
     /// [`Encoding::TIGHT`]
     Tight,
+    /// [`Encoding::RRE`]
+    Rre,
+    /// [`Encoding::ZLIB`]
+    Zlib,
+    /// [`Encoding::TRLE`]
+    Trle,
 }
 
 impl PictureEncoding {
@@ -62,6 +74,9 @@ impl PictureEncoding {
             Encoding::HEXTILE => Some(Self::Hextile),
             Encoding::ZRLE => Some(Self::Zrle),
             Encoding::TIGHT => Some(Self::Tight),
+            Encoding::RRE => Some(Self::Rre),
+            Encoding::ZLIB => Some(Self::Zlib),
+            Encoding::TRLE => Some(Self::Trle),
             _ => None,
         };
         wishes.iter().find_map(known).unwrap_or(Self::Raw)
@@ -75,6 +90,9 @@ impl PictureEncoding {
             Self::Hextile => Encoding::HEXTILE,
             Self::Zrle => Encoding::ZRLE,
             Self::Tight => Encoding::TIGHT,
+            Self::Rre => Encoding::RRE,
+            Self::Zlib => Encoding::ZLIB,
+            Self::Trle => Encoding::TRLE,
         }
     }
 }
@@ -86,6 +104,7 @@ impl PictureEncoding {
 pub struct Encoder {
     zrle: Option<zrle::Encoder>,
     tight: Option<tight::Encoder>,
+    zlib: Option<zlib::Encoder>,
     level: Level,
     buf: TileBuf,
     work: Work,
@@ -110,7 +129,7 @@ impl Encoder {
         translator: &Translator,
         out: &mut Vec<u8>,
     ) {
-        let Self { zrle, tight, level, buf, work } = self;
+        let Self { zrle, tight, zlib, level, buf, work } = self;
         match encoding {
             PictureEncoding::Raw => raw::encode(source, rect, translator, buf, out),
             PictureEncoding::Hextile => hextile::encode(source, rect, translator, buf, work, out),
@@ -122,6 +141,12 @@ impl Encoder {
                 let tight = tight.get_or_insert_with(|| tight::Encoder::new(level.0));
                 tight.encode(source, rect, translator, buf, work, out);
             }
+            PictureEncoding::Rre => rre::encode(source, rect, translator, buf, work, out),
+            PictureEncoding::Zlib => {
+                let zlib = zlib.get_or_insert_with(|| zlib::Encoder::new(level.0));
+                zlib.encode(source, rect, translator, buf, &mut work.packed, out);
+            }
+            PictureEncoding::Trle => trle::encode(source, rect, translator, buf, work, out),
         }
     }
 
@@ -247,7 +272,7 @@ mod tests {
         let preferred = |numbers: &[i32]| {
             PictureEncoding::preferred(&numbers.iter().map(|n| Encoding(*n)).collect::<Vec<_>>())
         };
-        assert_eq!(preferred(&[-223, 6, 5, 16, 0]), PictureEncoding::Hextile);
+        assert_eq!(preferred(&[-223, 4, 5, 16, 0]), PictureEncoding::Hextile);
         assert_eq!(preferred(&[1, 0, 16]), PictureEncoding::Raw);
         assert_eq!(preferred(&[i32::MIN, 16]), PictureEncoding::Zrle);
         assert_eq!(preferred(&[]), PictureEncoding::Raw);

@@ -20,6 +20,9 @@ const PORTION_BYTES: usize = 256 * 1024;
 /// The most pixels of a rectangle that is not compressed: 256 KiB of 32 bits each.
 const PLAIN_PIXELS: u32 = 64 * 1024;
 
+/// The most pixels of a rectangle in RRE, which may take 12 bytes for each.
+const RRE_PIXELS: u32 = 16 * 1024;
+
 /// The most pixels of a compressed rectangle, so that an 80x25 console is one; 1 MiB of 32 bits each if nothing
 /// compresses.
 const COMPRESSED_PIXELS: u32 = 256 * 1024;
@@ -395,7 +398,9 @@ impl Updates {
 fn split(region: &Region, encoding: PictureEncoding) -> Vec<Rect> {
     let (most, grid) = match encoding {
         PictureEncoding::Raw => (PLAIN_PIXELS, 1),
-        PictureEncoding::Hextile => (PLAIN_PIXELS, 16),
+        PictureEncoding::Hextile | PictureEncoding::Trle => (PLAIN_PIXELS, 16),
+        PictureEncoding::Rre => (RRE_PIXELS, 16),
+        PictureEncoding::Zlib => (COMPRESSED_PIXELS, 1),
         PictureEncoding::Zrle => (COMPRESSED_PIXELS, 64),
         PictureEncoding::Tight => (COMPRESSED_PIXELS, 16),
     };
