@@ -429,7 +429,7 @@ proptest! {
                     pair.viewer.set_format(&mut pair.server, *at.get(&lossless_formats()));
                 }
                 Step::Encodings(bits) => {
-                    let picture = [Encoding::RAW, Encoding::HEXTILE, Encoding::ZRLE, Encoding(7)];
+                    let picture = [Encoding::RAW, Encoding::HEXTILE, Encoding::ZRLE, Encoding::TIGHT];
                     let mut wishes = vec![picture[usize::from(bits & 3)]];
                     for (bit, encoding) in RESIZABLE[1..].iter().enumerate() {
                         if bits & (4 << bit) != 0 {

@@ -3,7 +3,7 @@
 use xenvnc::geometry::{Rect, Size};
 use xenvnc::rfb::encoding::canvas::Canvas;
 use xenvnc::rfb::encoding::pseudo::{self, CursorImage};
-use xenvnc::rfb::encoding::{Encoding, copyrect, hextile, raw, zrle};
+use xenvnc::rfb::encoding::{Encoding, copyrect, hextile, raw, tight, zrle};
 use xenvnc::rfb::message::handshake::ServerInit;
 use xenvnc::rfb::message::{ClientForms, ClientMessage, RectHeader, Screen, ServerMessage};
 use xenvnc::rfb::pixel_format::{PixelFormat, Translator};
@@ -34,6 +34,7 @@ pub(crate) struct Viewer {
     translator: Translator,
     next_format: Option<PixelFormat>,
     zrle: zrle::Decoder,
+    tight: tight::Decoder,
     state: State,
     pending: Vec<u8>,
 }
@@ -60,6 +61,7 @@ impl Viewer {
             translator: Translator::new(init.format),
             next_format: None,
             zrle: zrle::Decoder::default(),
+            tight: tight::Decoder::default(),
             state: State::Messages,
             pending: Vec::new(),
         }
@@ -163,6 +165,7 @@ impl Viewer {
             Encoding::RAW => raw::decode(reader, rect, translator, canvas).map_err(told)?,
             Encoding::COPY_RECT => copyrect::decode(reader, rect, canvas).map_err(told)?,
             Encoding::ZRLE => self.zrle.decode(reader, rect, translator, canvas).map_err(told)?,
+            Encoding::TIGHT => self.tight.decode(reader, rect, translator, canvas).map_err(told)?,
             Encoding::HEXTILE => {
                 self.encodings.push(encoding);
                 self.state = State::Hextile(rect, hextile::Decoder::default(), left);

@@ -94,7 +94,7 @@ fn a_password_is_asked_for_and_compared() {
 fn tigervnc_types_and_sees_the_answer_in_every_encoding() {
     let (host, port) = host_with_one_domain(&[INTERPOSE]);
     host.await_history("tiny", "guest$");
-    for encoding in ["ZRLE", "Hextile", "Raw"] {
+    for encoding in ["Tight", "ZRLE", "Hextile", "Raw"] {
         let viewer = TigerVnc::connect(port, encoding);
         viewer.await_text("guest$");
         viewer.type_text(&format!("echo {encoding}-$((6*7)); seq 100 140"));

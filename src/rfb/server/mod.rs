@@ -3,8 +3,8 @@
 //! Split by sub-protocol: `handshake`, `messages` (what the viewer sends afterwards), `update` (what it is sent),
 //! `wishes` (what it understands).
 //!
-//! Deviations from RFC 6143: LastRect is never needed, because an update's rectangles are counted before they are
-//! encoded; an update that changes the size carries nothing else, as the community's specification advises.
+//! Deviations from RFC 6143: LastRect is never needed, because an update's rectangles are counted before any of it is
+//! sent; an update that changes the size carries nothing else, as the community's specification advises.
 
 mod event;
 mod handshake;
@@ -48,7 +48,8 @@ enum Phase {
 /// or a request came, and the output has been drained, it calls [`update`](Self::update). How long the handshake may
 /// take is the driver's business; until [`is_ready`](Self::is_ready) nothing but the handshake is answered.
 ///
-/// Memory: about 4 KiB, and 164 KiB more once ZRLE has been used. The input buffer holds at most one message, 1 MiB
+/// Memory: about 4 KiB, and 164 KiB more for each compressed stream in use (ZRLE has one, Tight
+/// one to three). The input buffer holds at most one message, 1 MiB
 /// of cut text being the longest; the output grows by at most about 1.3 MiB a call of `update`, by the server's name
 /// or by cut text. An error ends the connection for good.
 pub struct ServerConnection {

@@ -1,11 +1,12 @@
 //! What a viewer understands, from its last SetEncodings (RFC 6143 §7.5.2).
 
-use crate::rfb::encoding::{Encoding, PictureEncoding};
+use crate::rfb::encoding::{Encoding, Level, PictureEncoding};
 
 /// A viewer's abilities; unknown encodings are skipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Wishes {
     pub(super) picture: PictureEncoding,
+    pub(super) level: Level,
     pub(super) copy_rect: bool,
     pub(super) desktop_size: bool,
     pub(super) extended_desktop_size: bool,
@@ -20,6 +21,7 @@ impl Wishes {
         let has = |encoding| encodings.contains(&encoding);
         Self {
             picture: PictureEncoding::preferred(encodings),
+            level: Level::asked(encodings).unwrap_or_default(),
             copy_rect: has(Encoding::COPY_RECT),
             desktop_size: has(Encoding::DESKTOP_SIZE),
             extended_desktop_size: has(Encoding::EXTENDED_DESKTOP_SIZE),
