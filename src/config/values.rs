@@ -1,0 +1,218 @@
+//! The values of configuration keys: each is parsed from text, the same for a file and for `--set`.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use serde::Deserialize;
+use serde::de::{self, Deserializer, Visitor};
+
+/// The most history lines that may be asked for a domain; at about 100 bytes each, 100 MB.
+const MAX_HISTORY_LINES: usize = 1_000_000;
+
+/// How a domain's console is reached (`console.mode`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ConsoleMode {
+    /// `interpose` where another console daemon runs, `own` where none does.
+    #[default]
+    Auto,
+    /// Between xenconsoled's pty and everybody else.
+    Interpose,
+    /// Instead of xenconsoled, on the console ring itself.
+    Own,
+    /// Open the published pty and share it; for tests and simple set-ups.
+    Attach,
+}
+
+impl FromStr for ConsoleMode {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "interpose" => Ok(Self::Interpose),
+            "own" => Ok(Self::Own),
+            "attach" => Ok(Self::Attach),
+            other => Err(format!("{other:?} is not a console mode: want auto, interpose, own or attach")),
+        }
+    }
+}
+
+/// Where viewers may connect (`vnc.listen`): an address, and a port where one is wanted instead of the range's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Listen {
+    /// The address to bind.
+    pub address: IpAddr,
+    /// A port to use before the range's; 0 lets the system choose a free one for every domain.
+    pub port: Option<u16>,
+}
+
+impl FromStr for Listen {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Ok(address) = text.parse::<IpAddr>() {
+            return Ok(Self { address, port: None });
+        }
+        if text == "localhost" {
+            return Ok(Self { address: IpAddr::from([127, 0, 0, 1]), port: None });
+        }
+        let with_port = text.replace("localhost:", "127.0.0.1:");
+        with_port
+            .parse::<SocketAddr>()
+            .map(|at| Self { address: at.ip(), port: Some(at.port()) })
+            .map_err(|_| format!("{text:?} is not an address: want ADDR or ADDR:PORT, such as 127.0.0.1"))
+    }
+}
+
+/// A range of TCP ports (`vnc.ports`), first and last included.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ports(pub RangeInclusive<u16>);
+
+impl FromStr for Ports {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("{text:?} is not a range of ports: want FIRST-LAST, such as 5900-5999");
+        let (first, last) = text.split_once('-').unwrap_or((text, text));
+        let first: u16 = first.trim().parse().map_err(|_| wrong())?;
+        let last: u16 = last.trim().parse().map_err(|_| wrong())?;
+        if first == 0 || first > last {
+            return Err(wrong());
+        }
+        Ok(Self(first..=last))
+    }
+}
+
+/// A number of lines, at most [`MAX_HISTORY_LINES`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lines(pub usize);
+
+impl FromStr for Lines {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            Ok(lines) if lines <= MAX_HISTORY_LINES => Ok(Self(lines)),
+            _ => Err(format!("{text:?} is not a number of lines from 0 to {MAX_HISTORY_LINES}")),
+        }
+    }
+}
+
+/// Columns or rows of a text screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cells(pub u16);
+
+impl FromStr for Cells {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            Ok(cells @ 2..=500) => Ok(Self(cells)),
+            _ => Err(format!("{text:?} is not a number of cells from 2 to 500")),
+        }
+    }
+}
+
+/// An amount of bytes, from 4 KiB to 1 GiB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bytes(pub u64);
+
+impl FromStr for Bytes {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            Ok(bytes @ 4096..=0x4000_0000) => Ok(Self(bytes)),
+            _ => Err(format!("{text:?} is not a number of bytes from 4096 to 1073741824")),
+        }
+    }
+}
+
+/// A yes or no.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Switch(pub bool);
+
+impl FromStr for Switch {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "true" => Ok(Self(true)),
+            "false" => Ok(Self(false)),
+            other => Err(format!("{other:?} is neither true nor false")),
+        }
+    }
+}
+
+/// A path that is not empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FilePath(pub PathBuf);
+
+impl FromStr for FilePath {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.is_empty() || text.contains('\0') {
+            return Err(format!("{text:?} is not a path"));
+        }
+        Ok(Self(PathBuf::from(text)))
+    }
+}
+
+/// Chords, separated by commas in `--set`; their syntax is `seat`'s and is checked there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chords(pub Vec<String>);
+
+impl FromStr for Chords {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Ok(Self(text.split(',').map(|chord| chord.trim().to_owned()).filter(|c| !c.is_empty()).collect()))
+    }
+}
+
+/// Deserializes what a TOML file gives (a string, a number, a boolean or an array of strings) through `FromStr`, so
+/// that a file and `--set` accept the same values and give the same errors.
+macro_rules! deserialize_by_from_str {
+    ($($type:ty),*) => { $(
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_any(Text).and_then(|text| text.parse().map_err(de::Error::custom))
+            }
+        }
+    )* };
+}
+deserialize_by_from_str!(ConsoleMode, Listen, Ports, Lines, Cells, Bytes, Switch, FilePath, Chords);
+
+struct Text;
+
+impl<'de> Visitor<'de> for Text {
+    type Value = String;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string, a number, true or false, or an array of strings")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<String, E> {
+        Ok(text.to_owned())
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<String, E> {
+        Ok(number.to_string())
+    }
+
+    fn visit_bool<E: de::Error>(self, value: bool) -> Result<String, E> {
+        Ok(value.to_string())
+    }
+
+    fn visit_seq<A: de::SeqAccess<'de>>(self, mut items: A) -> Result<String, A::Error> {
+        let mut all = Vec::new();
+        while let Some(item) = items.next_element::<String>()? {
+            all.push(item);
+        }
+        Ok(all.join(","))
+    }
+}
