@@ -45,6 +45,7 @@ pub(crate) struct Host {
     runtime: Runtime,
     settings: Vec<String>,
     log_filter: &'static str,
+    launcher: Vec<String>,
     directory: TempDir,
 }
 
@@ -86,6 +87,7 @@ impl Host {
             runtime,
             settings: all,
             log_filter: "xenvnc=debug",
+            launcher: Vec::new(),
             directory,
         }
     }
@@ -112,8 +114,9 @@ impl Host {
     pub(crate) fn spawn_daemon(&mut self) {
         let log = self.place("daemon.log");
         let file = File::options().create(true).append(true).open(&log).expect("a log file");
-        let mut command = Command::new(XENVNC);
-        command.arg("daemon").arg("--config").arg(self.place("config.toml"));
+        let mut words = self.launcher.iter().map(String::as_str).chain([XENVNC]);
+        let mut command = Command::new(words.next().expect("a program"));
+        command.args(words).arg("daemon").arg("--config").arg(self.place("config.toml"));
         for setting in &self.settings {
             command.args(["--set", setting]);
         }
@@ -269,6 +272,54 @@ impl Host {
         eventually("console/vnc-port", || {
             self.published_port(domid).map(|_| start.elapsed()).ok_or_else(|| self.log())
         })
+    }
+
+    /// Lets the daemon log everything.
+    pub(crate) fn verbose(&mut self) {
+        self.log_filter = "trace";
+    }
+
+    /// Starts the daemon by these words from now on.
+    pub(crate) fn launch_by(&mut self, launcher: &[&str]) {
+        self.launcher = launcher.iter().map(|word| (*word).to_owned()).collect();
+    }
+
+    /// Sets one more value for the next start of the daemon, over those before it.
+    pub(crate) fn set(&mut self, setting: &str) {
+        self.settings.push(setting.to_owned());
+    }
+
+    /// The first of the eight free ports that were chosen for this host.
+    pub(crate) fn first_port(&self) -> u16 {
+        let range = self.settings.iter().find_map(|setting| setting.strip_prefix("vnc.ports="));
+        range.and_then(|range| range.split('-').next()?.parse().ok()).expect("a range of ports")
+    }
+
+    /// Does what a toolstack does.
+    pub(crate) fn toolstack<T>(&self, work: impl AsyncFnOnce(&Toolstack) -> T) -> T {
+        self.runtime.block_on(work(&self.toolstack))
+    }
+
+    /// The value of a node, as our own client of xenstore reads it.
+    pub(crate) fn value(&self, path: &str) -> Option<String> {
+        self.toolstack(async |t| t.store.read_optional(path).await)
+            .expect("xenstore")
+            .map(|value| text(&value))
+    }
+
+    /// Writes a node.
+    pub(crate) fn write(&self, path: &str, value: &[u8]) {
+        self.toolstack(async |t| t.store.write(path, value).await).expect("xenstore");
+    }
+
+    /// Makes a domain again whose guest runs on, as after the loss of the store.
+    pub(crate) fn make_again(&self, domid: u16, name: &str) {
+        self.make_domain(domid, domid, name, &self.tty(domid));
+    }
+
+    /// Sends the daemon a signal.
+    pub(crate) fn signal_daemon(&self, signal: Signal) {
+        kill(pid(&self.daemon.as_ref().expect("a daemon").process), signal).expect("a signal");
     }
 
     /// Lets the daemon log warnings only.

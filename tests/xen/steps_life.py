@@ -13,7 +13,7 @@ def reboot(lab):
     viewer = lab.view(lab.plain_port)
     lab.run("xl reboot plain")
     lab.until(f"d=$(xl domid plain) && [ $d != {before['domid']} ] && "
-              f"[ \"$(xenstore-read /local/domain/$d/console/vnc-port)\" = {lab.plain_port} ]", "the same port for a new domid")
+              f"[ \"$(xenstore-read /local/domain/$d/console/vnc-port)\" = {lab.plain_port} ]", "the same port for a new domid", pause=0.7)
     lab.until_shell("plain", times=2)
     after = lab.listed("name", "plain")
     check(after["domid"] != before["domid"], "the domid is the same")

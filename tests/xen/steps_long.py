@@ -1,6 +1,10 @@
 """Steps that take minutes under emulation: only with --long."""
 
-from lab import BOOT_SECONDS, XENVNC
+import contextlib
+import os
+import subprocess
+
+from lab import BOOT_SECONDS, LAB, XENVNC, Lab, Terminal
 from suite import Skip, check, check_equal, step
 
 # A PVH guest's shell came after 162 s; the machine may be busy as well.
@@ -55,3 +59,48 @@ def libvirt(lab):
     lab.until_history("lv", "virsh-2", BOOT_SECONDS)
     lab.run("virsh -c xen:///system destroy lv", timeout=120)
     lab.wait_for(lambda: lab.listed("name", "lv") is None, "the end of its entry in the list")
+
+
+@contextlib.contextmanager
+def another_lab(lab, *options):
+    """A second instance beside the first, for as long as the block lasts."""
+    name = os.environ["XEN_LAB_NAME"]
+    os.environ["XEN_LAB_NAME"] = name + "-second"
+    try:
+        done = subprocess.run([LAB / "up", *options], check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        check(done.returncode == 0, f"it did not boot: {done.stdout.decode(errors='replace')[-600:]}")
+        yield Lab(lab.report, lab.artifacts)
+    finally:
+        subprocess.run([LAB / "down", "--remove"], check=False)
+        os.environ["XEN_LAB_NAME"] = name
+
+
+@step("the systemd service: sandboxed, notifies, comes back, and xl console sees its terminals", long=True)
+def systemd_service(lab):
+    with another_lab(lab, "--dom0-args", "labinit=systemd") as second:
+        second.until("systemctl is-active lab.target", "systemd's basic services", 300, 1)
+        second.install(lab.binary)
+        # Nothing of the sort is started here: the target has no other services.
+        second.run("systemctl daemon-reload; systemctl start xenvnc", timeout=120)
+        check_equal(second.run("systemctl show -p Type,ActiveState,StatusText xenvnc").split("\n")[1], "ActiveState=active",
+                    "state of the service")
+        second.run(f"xl create -q {second.configure('served')}")
+        second.until_shell("served")
+        terminal_path = second.console(second.domid("served"), "tty")
+        target = second.run(f"readlink -f {terminal_path}").strip()
+        check(target.startswith("/run/xenvnc/pts/"), f"the terminal is not of the private instance: {terminal_path!r} is {target!r}")
+        with Terminal("xl console served") as terminal:
+            terminal.type("\recho under-$((1+1))-systemd\r")
+            terminal.until("under-2-systemd")
+        capabilities = second.run("sed -n 's/^Cap[PEB]..:\t//p' /proc/$(systemctl show -P MainPID xenvnc)/status").split()
+        check_equal(set(capabilities), {"0" * 16}, "capabilities of the daemon")
+        second.run("kill -9 $(systemctl show -P MainPID xenvnc)")
+        second.until(f"systemctl is-active xenvnc && {XENVNC} status", "the service again after kill -9", pause=1)
+        second.xenvnc("type served --enter 'echo again-$((2+1))'")
+        second.until_history("served", "again-3")
+        log = second.run("journalctl --no-pager -o cat -u xenvnc")
+        check("WARN" not in log and "denied" not in log, f"the journal: {log[-800:]}")
+        lab.report.note(second.run("systemd-analyze --no-pager security xenvnc 2>/dev/null | tail -n 1").strip())
+        second.destroy("served")
+        second.run("systemctl stop xenvnc")
+        check_equal(second.run("systemctl show -P Result xenvnc").strip(), "success", "result of the service")

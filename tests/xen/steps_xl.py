@@ -154,7 +154,7 @@ def console_and_viewer(lab):
         viewer.until_line("from-33-viewer")
         terminal.until("from-33-viewer")
         # More than any buffer between the two holds at once.
-        terminal.type("seq 100000 103000; echo done-$((40+4))\r")
+        terminal.type("dmesg -n 1; seq 100000 103000; echo done-$((40+4))\r")
         terminal.until("done-44")
         viewer.until_line("done-44")
         numbers = re.findall(rb"^(10[0-3]\d\d\d)\r?$", terminal.seen, re.MULTILINE)

@@ -53,7 +53,10 @@ def short(value):
 
 
 def difference(a, b):
-    """For long texts: where they begin to differ."""
+    """For long texts: where they begin to differ. For long lists: what one has and the other has not."""
+    if isinstance(a, list) and isinstance(b, list) and max(len(a), len(b)) > 20:
+        missing, more = [x for x in b if x not in set(a)], [x for x in a if x not in set(b)]
+        return f"; {len(missing)} missing: {short(missing)}; {len(more)} not wanted: {short(more)}; {len(a)} for {len(b)}"
     if not (isinstance(a, str) and isinstance(b, str)) or max(len(a), len(b)) <= 300:
         return ""
     at = next((i for i, (x, y) in enumerate(zip(a, b)) if x != y), min(len(a), len(b)))

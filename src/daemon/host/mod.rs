@@ -60,10 +60,10 @@ pub(super) struct Host {
     guests: BTreeMap<Uuid, Guest>,
     /// Domains that exist and cannot be served, and why.
     problems: BTreeMap<Domid, String>,
-    /// When the hypervisor was last asked how domains are.
-    run_states_asked: Instant,
     /// A domain could not be served or published, and may be later without xenstore saying anything.
     try_again: bool,
+    /// When the hypervisor was last asked how domains are.
+    run_states_asked: Instant,
     watches: Option<Watches>,
     retry: Option<Instant>,
     retry_pause: Duration,
@@ -99,8 +99,8 @@ impl Host {
             look: Look::default(),
             guests: BTreeMap::new(),
             problems: BTreeMap::new(),
-            run_states_asked: Instant::now(),
             try_again: false,
+            run_states_asked: Instant::now(),
             watches: None,
             retry: None,
             retry_pause: RETRY_FIRST,
