@@ -120,10 +120,10 @@ def vncdo(lab, port, *arguments):
     if program is None:
         raise Skip("vncdotool is not installed (scripts/setup installs it)")
     try:
-        done = subprocess.run([program, "-s", f"127.0.0.1::{lab.forward(port)}", *arguments], timeout=60, check=False,
+        done = subprocess.run([program, "-s", f"127.0.0.1::{lab.forward(port)}", *arguments], timeout=150, check=False,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     except subprocess.TimeoutExpired as error:
-        raise Failure("vncdo did not end within 60 s") from error
+        raise Failure("vncdo did not end within 150 s") from error
     check(done.returncode == 0, f"vncdo: status {done.returncode}: {done.stdout[-300:]!r}")
 
 
