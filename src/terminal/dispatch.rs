@@ -261,6 +261,7 @@ impl Emulator {
                 self.cursor.origin = on;
                 self.home();
             }
+            Mode::SYNCHRONIZED => self.synchronize(was, on),
             Mode::AUTOWRAP if !on => self.cursor.pending_wrap = false,
             Mode::REVERSE if was != on => {
                 self.palette.reversed = on;

@@ -6,6 +6,7 @@ use super::charset::Charsets;
 use super::damage::Damage;
 use super::grid::Grid;
 use super::history::History;
+use super::hold::Hold;
 use super::ink::Ink;
 use super::intern::Interned;
 use super::keyboard::FunctionKeys;
@@ -57,6 +58,8 @@ pub(super) struct Emulator {
     pub(super) history: History,
     pub(super) damage: Damage,
     pub(super) events: Events,
+    /// A frame that is not shown yet.
+    pub(super) hold: Option<Hold>,
     /// The last character printed, for REP.
     pub(super) last: Option<char>,
     /// What the guest showed to believe of our function keys.
@@ -85,6 +88,7 @@ impl Emulator {
             history: History::new(options.history_lines),
             damage: Damage::new(),
             events: Events::default(),
+            hold: None,
             last: None,
             learned_keys: FunctionKeys::Auto,
         }
@@ -307,8 +311,11 @@ impl Emulator {
     pub(super) fn index(&mut self) {
         self.no_wrap();
         if self.cursor.row + 1 == self.bottom {
-            let whole = self.top == 0 && self.bottom == self.rows && !self.alternate;
-            if whole && self.cursor.pen.inks.background == Ink::DEFAULT {
+            let whole = self.top == 0 && self.bottom == self.rows;
+            if whole && self.hold.is_some() {
+                self.release();
+            }
+            if whole && !self.alternate && self.cursor.pen.inks.background == Ink::DEFAULT {
                 self.push_row(0);
                 self.damage.scrolled(0, self.rows, 1, true);
                 self.grid.roll(&mut self.damage);
@@ -381,6 +388,7 @@ impl Emulator {
     /// Everything as at the start (RIS). What is on the primary screen goes into history first: a boot loader or
     /// an init that resets the terminal does not mean to hide what came before.
     pub(super) fn reset(&mut self) {
+        self.release();
         self.show_alternate(false);
         for row in 0..self.grid.rows_used() {
             self.push_row(row);
@@ -408,6 +416,8 @@ impl Emulator {
         {
             self.modes.set(mode, false);
         }
+        self.modes.set(Mode::SYNCHRONIZED, false);
+        self.release();
         self.modes.set(Mode::CURSOR, true);
         self.modes.set(Mode::AUTOWRAP, true);
         (self.top, self.bottom) = (0, self.rows);
@@ -423,6 +433,7 @@ impl Emulator {
         if (columns, rows) == (self.columns, self.rows) {
             return;
         }
+        self.release();
         let mut skip = 0;
         let (row, primary) = if self.alternate {
             (self.saved[0].row, self.hidden.as_deref_mut())
