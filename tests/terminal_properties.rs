@@ -15,7 +15,7 @@ fn piece() -> impl Strategy<Value = Vec<u8>> {
         prop::collection::vec(number, 0..4),
         prop_oneof![8 => Just(""), 1 => Just(" "), 1 => Just("!"), 1 => Just("$"), 1 => Just("\"")],
         prop_oneof![
-            prop::sample::select(b"ABCDEFGHIJKLMPSTXZ@`abcdefghlmnpqrstux".to_vec()),
+            prop::sample::select(b"ABCDEFGHIJKLMPSTXZ@`abcdefghlmnpqrstuxvz{".to_vec()),
             prop::sample::select(b"LMSTrJKPX@".to_vec()),
         ],
     )

@@ -60,6 +60,10 @@ pub(super) struct Emulator {
     pub(super) events: Events,
     /// A frame that is not shown yet.
     pub(super) hold: Option<Hold>,
+    /// The title and those that were pushed; nothing until there is one.
+    pub(super) titles: Vec<String>,
+    /// modifyOtherKeys, 0 to 2.
+    pub(super) other_keys: u8,
     /// The last character printed, for REP.
     pub(super) last: Option<char>,
     /// What the guest showed to believe of our function keys.
@@ -89,6 +93,8 @@ impl Emulator {
             damage: Damage::new(),
             events: Events::default(),
             hold: None,
+            titles: Vec::new(),
+            other_keys: 0,
             last: None,
             learned_keys: FunctionKeys::Auto,
         }
@@ -104,11 +110,13 @@ impl Emulator {
             + self.history.heap_bytes()
             + self.damage.heap_bytes()
             + self.events.heap_bytes()
+            + self.titles.capacity() * size_of::<String>()
+            + self.titles.iter().map(String::capacity).sum::<usize>()
     }
 
     /// The look of what is printed next.
     #[inline]
-    fn look(&mut self) -> Look {
+    pub(super) fn look(&mut self) -> Look {
         match self.cursor.pen.look {
             Some(look) => look,
             None => {
@@ -403,6 +411,8 @@ impl Emulator {
         self.shape = CursorShape::default();
         self.palette = Palette::default();
         self.last = None;
+        self.titles = Vec::new();
+        self.other_keys = 0;
         self.learned_keys = FunctionKeys::Auto;
         self.tables.pairs.clear();
         self.tables.clusters.retry();

@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `parser`, `utf8` | bytes to actions; knows no meaning |
 //! | `actions`, `dispatch` | what the parser tells, and which sequence does what |
-//! | `emulator`, `edit` | printing, wrapping, scrolling; cursor, erasing, inserting |
+//! | `emulator`, `edit`, `rectangles` | printing, wrapping, scrolling; cursor, erasing, inserting; rectangles |
 //! | `sgr`, `charset`, `modes`, `tabs`, `palette`, `width` | small state |
 //! | `strings`, `reports` | OSC and DCS; answers and events |
 //! | `cell`, `ink`, `tables`, `intern` | a position of the screen in eight bytes, and what does not fit |
@@ -50,6 +50,7 @@ mod mouse;
 mod palette;
 mod parser;
 mod read;
+mod rectangles;
 mod reports;
 mod sgr;
 mod strings;
@@ -189,6 +190,7 @@ impl Terminal {
             modes: self.emulator.modes,
             utf8: self.parser.is_utf8(),
             linux: wanted == FunctionKeys::Linux,
+            other_keys: self.emulator.other_keys,
         };
         keyboard.press(key, modifiers, out);
     }
