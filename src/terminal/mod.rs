@@ -7,11 +7,12 @@
 //! |---|---|
 //! | `parser`, `utf8` | bytes to actions; knows no meaning |
 //! | `actions`, `dispatch` | what the parser tells, and which sequence does what |
-//! | `emulator`, `edit` | printing, wrapping, scrolling; cursor, erasing, inserting |
+//! | `emulator`, `edit`, `rectangles` | printing, wrapping, scrolling; cursor, erasing, inserting; rectangles |
 //! | `sgr`, `charset`, `modes`, `tabs`, `palette`, `width` | small state |
 //! | `strings`, `reports` | OSC and DCS; answers and events |
 //! | `cell`, `ink`, `tables`, `intern` | a position of the screen in eight bytes, and what does not fit |
 //! | `grid`, `history` | the screen; lines that left it |
+//! | `hold` | synchronized output |
 //! | `damage`, `read` | what changed since when; rows, styles and text for readers |
 //! | `keyboard`, `mouse` | input to bytes |
 //!
@@ -40,6 +41,7 @@ mod edit;
 mod emulator;
 mod grid;
 mod history;
+mod hold;
 mod ink;
 mod intern;
 mod keyboard;
@@ -48,6 +50,7 @@ mod mouse;
 mod palette;
 mod parser;
 mod read;
+mod rectangles;
 mod reports;
 mod sgr;
 mod strings;
@@ -127,6 +130,10 @@ impl Terminal {
     pub fn feed(&mut self, bytes: &[u8]) {
         let cursor = self.cursor();
         self.parser.feed(bytes, &mut self.emulator);
+        self.emulator.age_hold(bytes.len());
+        if self.is_held() {
+            return;
+        }
         let moved = cursor != self.cursor();
         self.emulator.damage.commit(moved);
     }
@@ -155,9 +162,26 @@ impl Terminal {
         self.emulator.damage.commit(false);
     }
 
+    /// True while the guest draws a frame that it does not want to be seen before it is complete (private mode
+    /// 2026): [`Terminal::generation`] stands still meanwhile.
+    #[must_use]
+    pub const fn is_held(&self) -> bool {
+        self.emulator.hold.is_some()
+    }
+
+    /// Shows what the guest has drawn of a frame, for an owner with a clock that has waited long enough. Without one a
+    /// hold is bounded by bytes and feeds.
+    pub fn release(&mut self) {
+        if self.is_held() {
+            self.emulator.release();
+            self.emulator.damage.commit(true);
+        }
+    }
+
     /// Appends to `out` what the guest is sent for a press of `key`; nothing for keys that send nothing, such as
     /// modifiers.
     pub fn key(&mut self, key: Keysym, modifiers: Modifiers, out: &mut Vec<u8>) {
+        self.release();
         let wanted = match self.function_keys {
             FunctionKeys::Auto => self.emulator.learned_keys,
             set => set,
@@ -166,12 +190,16 @@ impl Terminal {
             modes: self.emulator.modes,
             utf8: self.parser.is_utf8(),
             linux: wanted == FunctionKeys::Linux,
+            other_keys: self.emulator.other_keys,
         };
         keyboard.press(key, modifiers, out);
     }
 
     /// Appends to `out` a mouse report, or cursor keys for the wheel on the alternate screen; true when it did.
     pub fn mouse(&mut self, event: MouseEvent, out: &mut Vec<u8>) -> bool {
+        if !matches!(event.action, MouseAction::Motion(_)) {
+            self.release();
+        }
         let event = MouseEvent {
             column: event.column.min(self.columns() - 1),
             row: event.row.min(self.rows() - 1),
@@ -195,6 +223,7 @@ impl Terminal {
     /// Appends to `out` what the guest is sent for pasted text: line ends become Return, other control characters
     /// than Tab are dropped, so that a paste cannot press keys; bracketed where the guest asked for it.
     pub fn paste(&mut self, text: &str, out: &mut Vec<u8>) {
+        self.release();
         let bracketed = self.emulator.modes.has(Mode::BRACKETED_PASTE);
         if bracketed {
             out.extend_from_slice(b"\x1b[200~");
