@@ -106,6 +106,9 @@ fn tigervnc_types_and_sees_the_answer_in_every_encoding() {
         viewer.await_text("again-42");
         let history = host.history("tiny");
         assert!(history.contains(&format!("{encoding}-42")), "{history}");
+        // It does so only when fences work, too.
+        let log = viewer.log();
+        assert!(log.contains("Enabling continuous updates"), "{log}");
     }
 }
 

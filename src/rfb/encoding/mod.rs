@@ -43,6 +43,8 @@ impl Encoding {
     pub const QEMU_EXTENDED_KEY: Self = Self(-258);
     pub const DESKTOP_NAME: Self = Self(-307);
     pub const EXTENDED_DESKTOP_SIZE: Self = Self(-308);
+    pub const FENCE: Self = Self(-312);
+    pub const CONTINUOUS_UPDATES: Self = Self(-313);
     pub const EXTENDED_MOUSE_BUTTONS: Self = Self(-316);
 }
 

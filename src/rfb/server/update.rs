@@ -71,6 +71,8 @@ pub(super) struct Updates {
     screen_size: Size,
     news: News,
     cursor: Option<Option<CursorImage>>,
+    /// The area whose changes are sent without being asked for (ContinuousUpdates).
+    continuous: Option<Rect>,
     /// Bounds of the areas asked for and not answered.
     asked: Option<Rect>,
     /// What is to be sent whatever the damage, inside of what is asked.
@@ -94,6 +96,7 @@ impl Updates {
             screen_size: size,
             news: News::default(),
             cursor: None,
+            continuous: None,
             asked: None,
             requested: Region::new(),
             owed: Region::new(),
@@ -166,9 +169,40 @@ impl Updates {
         news.cursor = wishes.cursor && self.cursor.is_some();
     }
 
+    pub(super) fn wishes(&self) -> &Wishes {
+        &self.wishes
+    }
+
+    pub(super) fn is_continuous(&self) -> bool {
+        self.continuous.is_some()
+    }
+
+    /// From now on the changes of an area are sent without being asked for, or no longer.
+    pub(super) fn set_continuous(&mut self, area: Option<Rect>) {
+        let ends = self.continuous.is_some() && area.is_none();
+        self.continuous = area;
+        if ends && self.requested.is_empty() {
+            // What was asked for incrementally in the meantime was not counted.
+            self.asked = None;
+        }
+        self.keep_asking();
+    }
+
+    /// Continuous updates are an incremental request that never ends.
+    fn keep_asking(&mut self) {
+        if let Some(area) = self.continuous {
+            let area = area.intersect(self.viewer_size.rect());
+            self.asked = Some(self.asked.unwrap_or_default().union(area));
+            self.promote();
+        }
+    }
+
     /// An update of `area` is wanted. Returns the part of it in the viewer's framebuffer.
     pub(super) fn ask(&mut self, incremental: bool, area: Rect) -> Rect {
         let area = area.intersect(self.viewer_size.rect());
+        if incremental && self.continuous.is_some() {
+            return area;
+        }
         self.asked = Some(self.asked.unwrap_or_default().union(area));
         if !incremental {
             self.owed.add(area);
@@ -241,6 +275,7 @@ impl Updates {
         if self.resize_due() {
             self.apply_format(out);
             self.write_size(out);
+            self.keep_asking();
             return UpdateOutcome::Complete;
         }
         let (copy, mut picture) = self.plan(damage);
@@ -256,6 +291,7 @@ impl Updates {
         self.asked = None;
         self.requested.clear();
         self.owed = rest;
+        self.keep_asking();
         self.apply_format(out);
         let count = usize::from(news) + usize::from(copy.is_some()) + pieces.len();
         let header = out.len();

@@ -12,6 +12,8 @@ pub(super) struct Wishes {
     pub(super) extended_desktop_size: bool,
     pub(super) desktop_name: bool,
     pub(super) cursor: bool,
+    pub(super) fence: bool,
+    pub(super) continuous_updates: bool,
     pub(super) extended_key: bool,
     pub(super) extended_buttons: bool,
 }
@@ -27,6 +29,8 @@ impl Wishes {
             extended_desktop_size: has(Encoding::EXTENDED_DESKTOP_SIZE),
             desktop_name: has(Encoding::DESKTOP_NAME),
             cursor: has(Encoding::CURSOR),
+            fence: has(Encoding::FENCE),
+            continuous_updates: has(Encoding::CONTINUOUS_UPDATES),
             extended_key: has(Encoding::QEMU_EXTENDED_KEY),
             extended_buttons: has(Encoding::EXTENDED_MOUSE_BUTTONS),
         }
