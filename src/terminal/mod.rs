@@ -26,7 +26,8 @@
 //! | DECALN | resets region and origin mode, homes the cursor | VT510 |
 //! | `CSI ? 1049 h` on the alternate screen | clears it again | xterm |
 //! | DECAWM off | the last column never waits, so that turning it on again does not wrap | Linux |
-//! | DECRC | also restores the shift (SI or SO) | VT220, xterm |
+//! | DECRC | also restores the shift (SI or SO), and origin mode where nothing was saved | VT220, xterm |
+//! | insert mode, a wide character that wraps | moves the text of the row that it comes to | it is inserted there |
 //! | CHA in origin mode | keeps its row | VT510; the two others move it |
 //! | REP | at most a screenful | the guest may be hostile |
 //! | RIS | the screen goes into history first | a boot loader's reset must not hide what came before |

@@ -53,7 +53,7 @@ const FIXED: &[&str] = &[
     "\r\u{1b}D",
     "\u{1b}E",
     "\u{f}\u{1b}7",
-    "\u{f}\u{1b}8",
+    "\u{f}\u{1b}8\u{1b}[?6l\u{1b}[H",
     "\u{1b}H",
     "\u{1b}[r\u{1b}[?6l\u{1b}#8\u{1b}[H",
     "\u{1b}c",
@@ -63,7 +63,7 @@ const FIXED: &[&str] = &[
     "\u{e}",
     "\u{f}",
     "\u{f}\u{1b}[s",
-    "\u{f}\u{1b}[u",
+    "\u{f}\u{1b}[u\u{1b}[?6l\u{1b}[H",
     "\u{1b}]0;a title\u{7}",
     "\u{1b}]2;t\u{1b}\\",
     "\u{1b}P$qm\u{1b}\\",
@@ -160,7 +160,11 @@ pub fn piece(random: &mut Random, regions: bool, wide: bool) -> String {
             let pen = random.pick(PENS);
             format!("\u{1b}[{}m", if wide && pen.ends_with('7') { "27" } else { pen })
         }
-        58..=60 => format!("\u{1b}[{}{}", random.pick(MODES), random.pick(&["h", "l"])),
+        58..=60 => {
+            // The others insert a wide character that wraps in the row that it leaves.
+            let mode = random.pick(MODES);
+            format!("\u{1b}[{}{}", if wide && mode == "4" { "?25" } else { mode }, random.pick(&["h", "l"]))
+        }
         61 if regions => {
             format!("\u{1b}[?6{}\u{1b}[{};{}H", random.pick(&["h", "l"]), number(random), number(random))
         }
@@ -177,16 +181,16 @@ pub fn piece(random: &mut Random, regions: bool, wide: bool) -> String {
             format!("\u{1b}[{};{}r", random.pick(&["", "1", "2", "3"]), random.pick(&["", "4", "5"]))
         }
         69..=71 => {
-            let column = 1 + random.below(11);
+            let column = 1 + random.below(10);
             format!(
-                "\u{1b}[{column}G\u{1b}[{}{}",
+                "\r\u{1b}[{column}C\u{1b}[{}{}",
                 random.pick(&["", "0", "1", "2", "3", "7"]),
                 random.pick(&["J", "K"])
             )
         }
         72..=76 => {
-            let column = 1 + random.below(11);
-            format!("\u{1b}[{column}G\u{1b}[{}{}", random.below(8), random.pick(&["P", "X", "@"]))
+            let column = 1 + random.below(10);
+            format!("\r\u{1b}[{column}C\u{1b}[{}{}", random.below(8), random.pick(&["P", "X", "@"]))
         }
         77..=79 => format!("\r\u{1b}[{}{}", number(random), random.pick(&["L", "M"])),
         // More than a screenful is repeated by the others.
