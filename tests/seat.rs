@@ -53,6 +53,26 @@ fn the_echo_of_a_key_needs_no_timer() {
 }
 
 #[test]
+fn a_guest_that_dies_in_mid_frame_does_not_hide_what_comes_after() {
+    let mut scene = Scene::new();
+    scene.write("\x1b[?2026hhalf a frame");
+    assert_eq!(scene.seat.deadline(), None, "a hold costs nothing while nobody looks");
+    let viewer = scene.join_usual();
+    scene.now += Duration::from_secs(1);
+    scene.write("\x1b[?2026l\x1b[?2026hanother half");
+    scene.turn();
+    let before = scene.viewer(viewer).updates;
+    let until = scene.seat.deadline().expect("an end of the hold");
+    assert!(until > scene.now && until <= scene.now + Duration::from_millis(200));
+    scene.now = until;
+    assert!(scene.seat.handle_timeout(until).is_empty());
+    scene.turn();
+    assert_eq!(scene.viewer(viewer).updates, before + 1);
+    assert_eq!(scene.seat.deadline(), None);
+    scene.assert_pictures();
+}
+
+#[test]
 fn a_seat_at_rest_has_no_deadline() {
     let mut scene = Scene::new();
     assert_eq!(scene.seat.deadline(), None);

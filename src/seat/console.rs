@@ -1,5 +1,7 @@
 //! A text VT: a console's terminal and what waits to be typed to it.
 
+use std::time::{Duration, Instant};
+
 use super::options::VtError;
 use crate::keysym::Keysym;
 use crate::terminal::{Event, Modifiers, MouseEvent, Options, Terminal};
@@ -12,6 +14,10 @@ pub const INPUT_BYTES: usize = 64 * 1024;
 /// take the room that people type into.
 pub const REPLY_BYTES: usize = 4 * 1024;
 
+/// How long a guest may keep its picture still while it draws (mode 2026). A program that was killed in the middle must
+/// not hide what comes after it; a frame takes a few milliseconds.
+pub(super) const HOLD: Duration = Duration::from_millis(150);
+
 /// The capacity of the queue that an idle console keeps, in bytes.
 const IDLE_BYTES: usize = 64;
 
@@ -22,16 +28,25 @@ pub(super) struct Console {
     input: Vec<u8>,
     answering: bool,
     title: String,
+    /// Until when the picture may stand still because the guest says that it is drawing (mode 2026).
+    pub(super) held_until: Option<Instant>,
 }
 
 impl Console {
     pub(super) fn new(options: Options) -> Self {
-        Self { terminal: Terminal::new(options), input: Vec::new(), answering: true, title: String::new() }
+        Self {
+            terminal: Terminal::new(options),
+            input: Vec::new(),
+            answering: true,
+            title: String::new(),
+            held_until: None,
+        }
     }
 
     /// Takes bytes of the guest; true when it rang the bell.
-    pub(super) fn feed(&mut self, bytes: &[u8]) -> bool {
+    pub(super) fn feed(&mut self, bytes: &[u8], now: Instant) -> bool {
         self.terminal.feed(bytes);
+        self.held_until = self.terminal.is_held().then(|| self.held_until.unwrap_or(now + HOLD));
         let mut bell = false;
         while let Some(event) = self.terminal.poll_event() {
             match event {
@@ -41,6 +56,14 @@ impl Console {
             }
         }
         bell
+    }
+
+    /// Shows what is there when the guest has been drawing for too long.
+    pub(super) fn release_late(&mut self, now: Instant) {
+        if self.held_until.is_some_and(|until| until <= now) {
+            self.held_until = None;
+            self.terminal.release();
+        }
     }
 
     /// What the guest called its window.

@@ -127,9 +127,9 @@ impl Seat {
 
     /// Takes what the guest wrote to its console. Unknown VTs are ignored. The cost is that of the terminal, however
     /// many viewers there are.
-    pub fn console_output(&mut self, vt: VtNumber, bytes: &[u8], _now: Instant) {
+    pub fn console_output(&mut self, vt: VtNumber, bytes: &[u8], now: Instant) {
         let Some(console) = self.console_mut(vt) else { return };
-        if console.feed(bytes) {
+        if console.feed(bytes, now) {
             self.viewers.iter_mut().filter(|viewer| viewer.vt == vt).for_each(Viewer::ring);
         }
     }

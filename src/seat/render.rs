@@ -33,11 +33,16 @@ impl Seat {
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) must be called if nothing happens before: when a handshake takes
-    /// too long, or when credit comes back to a viewer that waits for it. `None` for a seat at rest.
+    /// too long, when credit comes back to a viewer that waits for it, or when a guest has kept a viewer's picture
+    /// still for too long. `None` for a seat at rest.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         let handshakes = self.viewers.iter().filter_map(|viewer| viewer.handshake_until);
-        handshakes.chain(self.viewers.iter().filter_map(|viewer| viewer.frame_at)).min()
+        let frames = self.viewers.iter().filter_map(|viewer| viewer.frame_at);
+        // Nobody is kept from seeing anything while nobody looks.
+        let watched = self.vts.iter().filter(|_| !self.viewers.is_empty());
+        let holds = watched.filter_map(|vt| vt.console().and_then(|console| console.held_until));
+        handshakes.chain(frames).chain(holds).min()
     }
 
     /// Time has passed. Viewers whose time is over are ended and returned; close their connections. Frames that
@@ -47,6 +52,9 @@ impl Seat {
             if viewer.frame_at.is_some_and(|at| at <= now) {
                 viewer.frame_at = None;
             }
+        }
+        for console in self.vts.iter_mut().filter_map(Vt::console_mut) {
+            console.release_late(now);
         }
         let late = |viewer: &&Viewer| viewer.handshake_until.is_some_and(|until| until <= now);
         let ended: Vec<EndedViewer> = self
