@@ -46,6 +46,7 @@ fn child() {
             out.clear();
             match console.next(&mut out).await {
                 ConsoleEvent::Output(position) => history.append(position, &out).expect("append"),
+                ConsoleEvent::Room => {}
                 ConsoleEvent::UpstreamGone | ConsoleEvent::Closed => return,
             }
             console.recorded(history.mark());

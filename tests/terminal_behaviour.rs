@@ -397,3 +397,74 @@ fn memory_is_small() {
     assert!(full <= 300 << 10, "{full} bytes with 1,000 lines");
     assert!(terminal.live_line() - terminal.first_line() == 1000);
 }
+
+/// What stood in a last column that a wide character does not fit into is not part of the text that flows past it.
+#[test]
+fn a_wide_character_that_wraps_leaves_a_blank_behind() {
+    check(&[("abcdefgh\x1b[1;8H漢", "abcdefg/漢@2,1"), ("abcdefg漢\x1b[1;1Hx", "xbcdefg/漢@1,0")]);
+    let mut terminal = small();
+    terminal.feed("abcdefgh\x1b[1;8H\x1b[44m漢".as_bytes());
+    let mut scratch = Vec::new();
+    let cell = terminal.row(View::Live, 0, &mut scratch)[7];
+    assert_eq!(terminal.style(cell).background, Rgb(0x00_00aa));
+}
+
+/// VT420 and VT510 Programmer Reference: rectangles.
+#[test]
+fn rectangles_are_filled_erased_and_copied() {
+    check(&[
+        ("\x1b[88;2;3;3;5$x", "/  XXX/  XXX@0,0"),
+        ("\x1b[88$x", "XXXXXXXX/XXXXXXXX/XXXXXXXX/XXXXXXXX@0,0"),
+        ("\x1b[7;1;1;2;2$x\x1b[88;3;1;2;9$x\x1b[88;9;9;9;9$x", "@0,0"),
+        ("\x1b#8\x1b[2;2;3;7$z", "EEEEEEEE/E      E/E      E/EEEEEEEE@0,0"),
+        ("ab\x1b[1\"qcd\x1b[0\"qef\x1b[1;2;1;5${", "a cd f@6,0"),
+        ("abcd\r\nefgh\x1b[1;1;2;3;1;2;4;1$v", "abcd/efgabc/   efg@4,1"),
+        ("abcd\r\nefgh\x1b[1;1;2;4;1;1;2;1$v", "aabcd/eefgh@4,1"),
+        ("abcdefgh\x1b[1;1;1;8;1;4;6;1$v", "abcdefgh///     abc@7,0"),
+        // Half a character does not come along, and what is overwritten by half goes.
+        ("漢字x\r\nabcd\x1b[1;2;1;3;1;2;1;1$v", "漢字x/  cd@4,1"),
+        ("漢字x\x1b[88;1;2;1;2$x", " X字x@5,0"),
+        // In origin mode rows count from the region's top.
+        ("\x1b[2;3r\x1b[?6h\x1b[88;1;1;9;2$x", "/XX/XX@0,1"),
+    ]);
+    assert_eq!(replies("ab\x1b[7;1;1;1;1;2*y"), "\x1bP7!~FF3D\x1b\\");
+    assert_eq!(replies("\x1b[1ma\x1b[1;1;1;1;1;1*y"), "\x1bP1!~FF1F\x1b\\");
+}
+
+#[test]
+fn titles_are_pushed_and_popped_within_bounds() {
+    let mut terminal = small();
+    let titles = |terminal: &mut Terminal, bytes: &str| {
+        let mut all = Vec::new();
+        for piece in bytes.split_inclusive(['t', '\x07']) {
+            terminal.feed(piece.as_bytes());
+            while let Some(event) = terminal.poll_event() {
+                if let Event::Title(title) = event {
+                    all.push(title);
+                }
+            }
+        }
+        all
+    };
+    assert_eq!(
+        titles(&mut terminal, "\x1b]0;A\x07\x1b[22;0t\x1b]2;B\x07\x1b[23;0t\x1b[23t"),
+        ["A", "B", "A"]
+    );
+    let before = terminal.memory_bytes();
+    terminal.feed("\x1b[22t".repeat(1000).as_bytes());
+    assert!(terminal.memory_bytes() < before + 1024);
+    assert_eq!(titles(&mut terminal, &"\x1b[23t".repeat(100)).len(), 9);
+}
+
+#[test]
+fn the_guest_turns_on_modified_keys() {
+    assert_eq!(
+        replies("\x1b[>4;2m\x1b[?4m\x1b[>4m\x1b[?4m\x1b[>4;1m\x1bc\x1b[?4m"),
+        "\x1b[>4;2m\x1b[>4;0m\x1b[>4;0m"
+    );
+    let mut terminal = small();
+    terminal.feed(b"\x1b[>4;2m");
+    let mut out = Vec::new();
+    terminal.key(Keysym::from_char('c'), Modifiers { control: true, ..Modifiers::default() }, &mut out);
+    assert_eq!(out, b"\x1b[27;5;99~");
+}

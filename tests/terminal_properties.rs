@@ -15,7 +15,7 @@ fn piece() -> impl Strategy<Value = Vec<u8>> {
         prop::collection::vec(number, 0..4),
         prop_oneof![8 => Just(""), 1 => Just(" "), 1 => Just("!"), 1 => Just("$"), 1 => Just("\"")],
         prop_oneof![
-            prop::sample::select(b"ABCDEFGHIJKLMPSTXZ@`abcdefghlmnpqrstux".to_vec()),
+            prop::sample::select(b"ABCDEFGHIJKLMPSTXZ@`abcdefghlmnpqrstuxvz{".to_vec()),
             prop::sample::select(b"LMSTrJKPX@".to_vec()),
         ],
     )
@@ -239,6 +239,32 @@ proptest! {
             reader.follow(&terminal);
             prop_assert_eq!(&reader.copy, &picture(&terminal, reader.view), "{:?}", reader.view);
             prop_assert_eq!(reader.follow(&terminal), 0);
+        }
+    }
+
+    /// A reader that paints in the middle of a held frame, or follows all along, ends with what is there.
+    #[test]
+    fn held_frames_are_seen_whole(
+        steps in prop::collection::vec((pieces(6), 0u8..4), 1..25),
+        back in 0u64..25,
+    ) {
+        let mut terminal = small(12, 5);
+        let at = View::At(back);
+        let mut readers = vec![Reader::new(&terminal, View::Live), Reader::new(&terminal, at)];
+        for (bytes, mode) in &steps {
+            let (before, held) = (terminal.generation(), terminal.is_held());
+            terminal.feed(match mode { 0 => b"\x1b[?2026h", 1 => b"\x1b[?2026l", _ => b"" });
+            terminal.feed(bytes);
+            if held && terminal.is_held() && *mode > 1 && !bytes.windows(4).any(|b| b == b"2026") {
+                prop_assert_eq!(before, terminal.generation());
+            }
+            readers[0].follow(&terminal);
+            readers.extend([Reader::new(&terminal, View::Live), Reader::new(&terminal, at)]);
+        }
+        terminal.release();
+        for reader in &mut readers {
+            reader.follow(&terminal);
+            prop_assert_eq!(&reader.copy, &picture(&terminal, reader.view), "{:?}", reader.view);
         }
     }
 

@@ -7,6 +7,7 @@
 
 mod value;
 
+use std::io::Read;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -32,12 +33,10 @@ pub enum ConfigError {
         source: std::io::Error,
     },
     /// The file is larger than any configuration.
-    #[error("configuration file {path:?} has {bytes} bytes, more than {MAX_FILE_BYTES}")]
+    #[error("configuration file {path:?} has more than {MAX_FILE_BYTES} bytes")]
     TooLarge {
         /// The file.
         path: PathBuf,
-        /// Its size.
-        bytes: u64,
     },
     /// The file has an unknown key or a value that does not fit; the source names the key, line and column.
     #[error("configuration file {path:?}: {source}")]
@@ -334,11 +333,15 @@ fn set<T>(place: &mut T, value: Option<T>) {
 
 fn read_bounded(path: &Path) -> Result<String, ConfigError> {
     let failed = |source| ConfigError::Read { path: path.to_owned(), source };
-    let bytes = std::fs::metadata(path).map_err(failed)?.len();
-    if bytes > MAX_FILE_BYTES {
-        return Err(ConfigError::TooLarge { path: path.to_owned(), bytes });
+    let mut text = Vec::new();
+    let file = std::fs::File::open(path).map_err(failed)?;
+    let bytes = file.take(MAX_FILE_BYTES + 1).read_to_end(&mut text).map_err(failed)?;
+    // A device or pipe has no size to ask for beforehand.
+    if u64::try_from(bytes).is_ok_and(|bytes| bytes > MAX_FILE_BYTES) {
+        return Err(ConfigError::TooLarge { path: path.to_owned() });
     }
-    std::fs::read_to_string(path).map_err(failed)
+    String::from_utf8(text)
+        .map_err(|error| failed(std::io::Error::new(std::io::ErrorKind::InvalidData, error)))
 }
 
 fn parse_file(path: &Path, text: &str) -> Result<Layer, ConfigError> {

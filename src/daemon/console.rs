@@ -5,7 +5,6 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
 
@@ -18,9 +17,6 @@ use crate::xen::console::{Console, ConsoleEvent, INPUT_LIMIT, RingPosition};
 /// How many chunks of output (of up to 4 KiB) the terminal may be behind before the console is read more slowly: 1 MiB,
 /// about 10 ms of a pty at full speed.
 const BACKLOG: usize = 256;
-
-/// How long until a console that was full of input is offered more.
-const FULL_PAUSE: Duration = Duration::from_millis(20);
 
 /// What a console tells its seat.
 #[derive(Debug)]
@@ -61,11 +57,6 @@ impl Input {
         drop(queue);
         self.filled.notify_one();
         taken
-    }
-
-    /// Whether typed bytes wait that the console did not take.
-    fn is_waiting(&self) -> bool {
-        !self.queue.lock().unwrap_or_else(PoisonError::into_inner).bytes.is_empty()
     }
 
     /// Moves to the console what it takes; true when a caller of `push` waits for room and there is some now.
@@ -154,8 +145,6 @@ impl Pump {
             let event = tokio::select! {
                 event = self.console.next(&mut out) => Some(event),
                 () = self.input.filled.notified() => None,
-                // A console says nothing when it has taken input; with this much waiting, asking now and then will do.
-                () = tokio::time::sleep(FULL_PAUSE), if self.input.is_waiting() => None,
                 order = orders.recv() => {
                     let Some(order) = order else { return };
                     self.obey(&order);
@@ -181,7 +170,8 @@ impl Pump {
                     self.look.lost_console(self.domid);
                     return;
                 }
-                None => {}
+                // What waits is moved below.
+                Some(ConsoleEvent::Room) | None => {}
             }
             if self.input.pump(&mut self.console) && self.seat.send(FromConsole::Room).await.is_err() {
                 return;

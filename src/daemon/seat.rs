@@ -429,15 +429,20 @@ impl Driver {
     /// Hands typed bytes to the console. What it does not take stays, and the seat takes no more until it did.
     fn type_on(&mut self) {
         match &self.console {
-            Some(console) => {
+            Some(console) => loop {
                 if self.typed.is_empty() {
                     self.seat.take_console_input(VtNumber::CONSOLE, &mut self.typed);
                 }
-                if !self.typed.is_empty() {
-                    let taken = console.input.push(&self.typed);
-                    self.typed.drain(..taken);
+                if self.typed.is_empty() {
+                    break;
                 }
-            }
+                let taken = console.input.push(&self.typed);
+                self.typed.drain(..taken);
+                if !self.typed.is_empty() {
+                    // Room will be told.
+                    break;
+                }
+            },
             None => {
                 // Nobody is there to read it, and a later console must not.
                 self.seat.take_console_input(VtNumber::CONSOLE, &mut self.typed);
@@ -500,5 +505,44 @@ mod tests {
         good.commands.send(SeatCommand::History(reply)).await.unwrap();
         assert_eq!(answer.await.unwrap(), "");
         good.stop().await;
+    }
+
+    /// What a new viewer has in its title bar.
+    async fn title(address: std::net::SocketAddr) -> String {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        // RFC 6143 §7.1 to §7.3: version, security types and result, ServerInit with its name.
+        for (wanted, answer) in [(12, &b"RFB 003.008\n"[..]), (2, b"\x01"), (4, b"\x01"), (20, b"")] {
+            stream.read_exact(&mut vec![0; wanted]).await.unwrap();
+            stream.write_all(answer).await.unwrap();
+        }
+        let mut name = vec![0; stream.read_u32().await.unwrap().try_into().unwrap()];
+        stream.read_exact(&mut name).await.unwrap();
+        String::from_utf8(name).unwrap()
+    }
+
+    #[tokio::test]
+    async fn viewers_are_told_how_the_guest_is_unless_its_console_is_worse() {
+        let look = Look::default();
+        let listener = Listener::tcp(([127, 0, 0, 1], 0).into()).unwrap();
+        let address = listener.tcp_address().unwrap();
+        let seat = Seat::new(SeatOptions { name: "x".into(), ..SeatOptions::default() });
+        let task = SeatTask::start("x", Uuid::from_bytes([1; 16]), seat, listener, look.clone());
+        for (command, notice) in [
+            (SeatCommand::Guest(DomainState::Paused), "paused"),
+            (SeatCommand::State(DomainState::NoConsole("none".into())), "no console"),
+            (SeatCommand::Guest(DomainState::Crashed), "no console"),
+            (SeatCommand::State(DomainState::Running), "crashed"),
+        ] {
+            task.commands.send(command).await.unwrap();
+            let title = title(address).await;
+            assert!(title.contains(notice), "{title:?} without {notice:?}");
+            // The first viewer makes the host ask how the guest is now.
+            assert!(look.next().await.run_states);
+            while task.counts.viewers.load(Ordering::Relaxed) > 0 {
+                tokio::task::yield_now().await;
+            }
+        }
+        task.stop().await;
     }
 }

@@ -1,8 +1,8 @@
 //! Pixel formats (RFC 6143 §7.4): how a viewer wants its pixels, and turning colours into them.
 //!
 //! Deviations: a format whose colour-map flag is clear is accepted at 8 bits a pixel only (wider ones are refused;
-//! no known viewer asks for them) and is answered with a map that holds a 3-3-2 cube. `depth` is kept but does not
-//! matter, neither for us nor for ZRLE's compressed pixels, where viewers in use ignore it too.
+//! no known viewer asks for them) and is answered with a map that holds a 3-3-2 cube. `depth` matters
+//! for Tight's pixels only; for ZRLE's compressed pixels viewers in use ignore it, and so do we.
 
 use super::tile::Colour;
 use super::wire::{NeedMore, Reader, Writer};
@@ -168,6 +168,12 @@ impl PixelFormat {
     #[must_use]
     pub fn bytes_per_pixel(&self) -> usize {
         usize::from(self.bits_per_pixel / 8)
+    }
+
+    /// The number of bits that matter, as it was given.
+    #[must_use]
+    pub fn depth(&self) -> u8 {
+        self.depth
     }
 
     /// What a pixel value means.

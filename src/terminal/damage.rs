@@ -102,6 +102,15 @@ impl Damage {
         }
     }
 
+    /// What was held is made visible next. A reader may have painted in the middle of it; it must not be told of moves
+    /// that it has already seen.
+    pub(super) fn end_hold(&mut self) {
+        self.dirty = true;
+        if self.last.is_some() || self.log.back().is_some_and(|entry| entry.generation == self.current) {
+            self.everything();
+        }
+    }
+
     /// Every reader has to repaint everything.
     pub(super) fn everything(&mut self) {
         self.floor = self.current;

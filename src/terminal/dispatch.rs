@@ -146,7 +146,11 @@ impl Emulator {
             b'r' => self.set_region(p.get(0), p.get(1)),
             b's' => self.save_cursor(),
             b'u' => self.restore_cursor(),
-            b't' => self.window_report(p.get(0)),
+            b't' => match (p.get(0), p.get(1)) {
+                (22, 0 | 2) => self.push_title(),
+                (23, 0 | 2) => self.pop_title(),
+                (what, _) => self.window_report(what),
+            },
             b'x' => self.report_parameters(p.get(0)),
             _ => {}
         }
@@ -160,6 +164,7 @@ impl Emulator {
             b'J' if p.get(0) < 3 => self.erase_in_display(p.get(0), true),
             b'K' => self.erase_in_line(p.get(0), true),
             b'n' => self.report_status(true, p.get(0)),
+            b'm' if p.get(0) == 4 => self.reply(&format!("\x1b[>4;{}m", self.other_keys)),
             b's' => self.saved_modes = self.modes,
             b'r' => {
                 for number in p.values() {
@@ -189,6 +194,15 @@ impl Emulator {
             (b'>', 0, b'c') if p.get(0) == 0 => self.report_secondary_attributes(),
             (b'=', 0, b'c') if p.get(0) == 0 => self.report_unit(),
             (b'>', 0, b'q') if p.get(0) == 0 => self.report_version(),
+            (b'>', 0, b'm') if matches!(p.get(0), 0 | 4) => {
+                self.other_keys = u8::try_from(p.get(1)).unwrap_or(0).min(2);
+            }
+            (b'>', 0, b'n') if p.get(0) == 4 => self.other_keys = 0,
+            (0, b'$', b'v') => self.copy_rectangle(p),
+            (0, b'$', b'x') => self.fill_rectangle(p),
+            (0, b'$', b'z') => self.erase_rectangle(p, false),
+            (0, b'$', b'{') => self.erase_rectangle(p, true),
+            (0, b'*', b'y') => self.report_checksum(p),
             (0, b'!', b'p') => self.soft_reset(),
             (0, b'$', b'p') => self.report_mode(false, p.get(0)),
             (b'?', b'$', b'p') => self.report_mode(true, p.get(0)),
@@ -261,6 +275,7 @@ impl Emulator {
                 self.cursor.origin = on;
                 self.home();
             }
+            Mode::SYNCHRONIZED => self.synchronize(was, on),
             Mode::AUTOWRAP if !on => self.cursor.pending_wrap = false,
             Mode::REVERSE if was != on => {
                 self.palette.reversed = on;

@@ -70,7 +70,7 @@ impl Emulator {
     }
 
     /// Erases columns `left..right` of a row.
-    fn erase(&mut self, row: u16, left: u16, right: u16, selective: bool) {
+    pub(super) fn erase(&mut self, row: u16, left: u16, right: u16, selective: bool) {
         let blank = self.blank();
         if selective {
             self.grid.erase_unprotected(row, left, right, blank, &mut self.damage);

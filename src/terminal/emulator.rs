@@ -6,6 +6,7 @@ use super::charset::Charsets;
 use super::damage::Damage;
 use super::grid::Grid;
 use super::history::History;
+use super::hold::Hold;
 use super::ink::Ink;
 use super::intern::Interned;
 use super::keyboard::FunctionKeys;
@@ -57,6 +58,12 @@ pub(super) struct Emulator {
     pub(super) history: History,
     pub(super) damage: Damage,
     pub(super) events: Events,
+    /// A frame that is not shown yet.
+    pub(super) hold: Option<Hold>,
+    /// The title and those that were pushed; nothing until there is one.
+    pub(super) titles: Vec<String>,
+    /// modifyOtherKeys, 0 to 2.
+    pub(super) other_keys: u8,
     /// The last character printed, for REP.
     pub(super) last: Option<char>,
     /// What the guest showed to believe of our function keys.
@@ -85,6 +92,9 @@ impl Emulator {
             history: History::new(options.history_lines),
             damage: Damage::new(),
             events: Events::default(),
+            hold: None,
+            titles: Vec::new(),
+            other_keys: 0,
             last: None,
             learned_keys: FunctionKeys::Auto,
         }
@@ -100,11 +110,13 @@ impl Emulator {
             + self.history.heap_bytes()
             + self.damage.heap_bytes()
             + self.events.heap_bytes()
+            + self.titles.capacity() * size_of::<String>()
+            + self.titles.iter().map(String::capacity).sum::<usize>()
     }
 
     /// The look of what is printed next.
     #[inline]
-    fn look(&mut self) -> Look {
+    pub(super) fn look(&mut self) -> Look {
         match self.cursor.pen.look {
             Some(look) => look,
             None => {
@@ -219,6 +231,10 @@ impl Emulator {
         }
         if self.cursor.column + columns > self.columns {
             if self.modes.has(Mode::AUTOWRAP) {
+                // What stood there is not part of the text that flows past it.
+                let blank = self.blank();
+                let (row, column) = (self.cursor.row, self.cursor.column);
+                self.grid.erase(row, column, self.columns, blank, &mut self.damage);
                 self.wrap();
             } else {
                 self.cursor.column = self.columns - columns;
@@ -303,8 +319,11 @@ impl Emulator {
     pub(super) fn index(&mut self) {
         self.no_wrap();
         if self.cursor.row + 1 == self.bottom {
-            let whole = self.top == 0 && self.bottom == self.rows && !self.alternate;
-            if whole && self.cursor.pen.inks.background == Ink::DEFAULT {
+            let whole = self.top == 0 && self.bottom == self.rows;
+            if whole && self.hold.is_some() {
+                self.release();
+            }
+            if whole && !self.alternate && self.cursor.pen.inks.background == Ink::DEFAULT {
                 self.push_row(0);
                 self.damage.scrolled(0, self.rows, 1, true);
                 self.grid.roll(&mut self.damage);
@@ -377,6 +396,7 @@ impl Emulator {
     /// Everything as at the start (RIS). What is on the primary screen goes into history first: a boot loader or
     /// an init that resets the terminal does not mean to hide what came before.
     pub(super) fn reset(&mut self) {
+        self.release();
         self.show_alternate(false);
         for row in 0..self.grid.rows_used() {
             self.push_row(row);
@@ -391,6 +411,8 @@ impl Emulator {
         self.shape = CursorShape::default();
         self.palette = Palette::default();
         self.last = None;
+        self.titles = Vec::new();
+        self.other_keys = 0;
         self.learned_keys = FunctionKeys::Auto;
         self.tables.pairs.clear();
         self.tables.clusters.retry();
@@ -404,6 +426,8 @@ impl Emulator {
         {
             self.modes.set(mode, false);
         }
+        self.modes.set(Mode::SYNCHRONIZED, false);
+        self.release();
         self.modes.set(Mode::CURSOR, true);
         self.modes.set(Mode::AUTOWRAP, true);
         (self.top, self.bottom) = (0, self.rows);
@@ -419,6 +443,7 @@ impl Emulator {
         if (columns, rows) == (self.columns, self.rows) {
             return;
         }
+        self.release();
         let mut skip = 0;
         let (row, primary) = if self.alternate {
             (self.saved[0].row, self.hidden.as_deref_mut())

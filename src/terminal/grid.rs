@@ -142,6 +142,19 @@ impl Grid {
         line.stamp.touch(column, end, damage);
     }
 
+    /// Writes cells from `column` on, which must fit and hold whole characters.
+    pub(super) fn write_cells(&mut self, row: u16, column: u16, new: &[Cell], damage: &mut Damage) {
+        let (line, cells) = self.line_mut(row);
+        let start = usize::from(column);
+        let end = start + new.len();
+        Self::split(line, cells, start, damage);
+        Self::split(line, cells, end, damage);
+        cells[start..end].copy_from_slice(new);
+        let end = u16::try_from(end).unwrap_or(u16::MAX);
+        line.used = line.used.max(end);
+        line.stamp.touch(column, end, damage);
+    }
+
     /// Replaces the cell at `column`, which keeps its width.
     pub(super) fn replace(&mut self, row: u16, column: u16, cell: Cell, damage: &mut Damage) {
         let (line, cells) = self.line_mut(row);

@@ -59,6 +59,9 @@ pub(super) struct Keyboard {
     pub(super) utf8: bool,
     /// As on the Linux console.
     pub(super) linux: bool,
+    /// xterm's modifyOtherKeys: 1, keys with modifiers that have no bytes of their own are told as `CSI 27 ; modifiers
+    /// ; code ~`; 2, all keys with modifiers are, but for characters that Shift makes.
+    pub(super) other_keys: u8,
 }
 
 /// What a key sends.
@@ -101,6 +104,15 @@ impl Keyboard {
             // terminfo's linux has ESC TAB, all others CSI Z.
             Kind::BackTab => out.extend_from_slice(if self.linux { b"\x1b\t" } else { b"\x1b[Z" }),
             Kind::LinuxFunction(last) => out.extend([0x1b, b'[', b'[', last]),
+            Kind::Byte(byte @ (b'\r' | b'\t' | 0x1b | 0x7f | 0x08))
+                if parameter > 1
+                    && (self.other_keys == 2
+                        || self.other_keys == 1 && modifiers.control && matches!(byte, b'\r' | b'\t')) =>
+            {
+                // Backspace is 127 whatever it sends.
+                let code = if byte == 0x08 { 0x7f } else { byte };
+                write(out, format_args!("\x1b[27;{parameter};{code}~"), None);
+            }
             Kind::Byte(byte) => {
                 if modifiers.escapes() {
                     out.push(0x1b);
@@ -168,6 +180,12 @@ impl Keyboard {
     }
 
     fn character(self, c: char, modifiers: Modifiers, out: &mut Vec<u8>) {
+        let more_than_shift = modifiers.control || modifiers.escapes();
+        let unknown = modifiers.control && control_character(c).is_none();
+        if more_than_shift && (self.other_keys == 2 || self.other_keys == 1 && unknown) {
+            write(out, format_args!("\x1b[27;{};{}~", modifiers.parameter(), u32::from(c)), None);
+            return;
+        }
         if modifiers.escapes() {
             out.push(0x1b);
         }
@@ -213,7 +231,7 @@ mod tests {
     const ALT: Modifiers = Modifiers { alt: true, ..NONE };
 
     fn keyboard() -> Keyboard {
-        Keyboard { modes: Modes::default(), utf8: true, linux: false }
+        Keyboard { modes: Modes::default(), utf8: true, linux: false, other_keys: 0 }
     }
 
     fn press(keyboard: Keyboard, key: Keysym, modifiers: Modifiers) -> String {
@@ -286,6 +304,31 @@ mod tests {
         assert_eq!(press(keyboard, Keysym::BACKSPACE, NONE), "\\x08");
         keyboard.modes.set(Mode::NEWLINE, true);
         assert_eq!(press(keyboard, Keysym::RETURN, NONE), "\\r\\n");
+    }
+
+    /// From xterm's "modified keys" page, for modifyOtherKeys 1 and 2.
+    #[test]
+    fn other_keys_tell_their_modifiers() {
+        let shift_control = Modifiers { shift: true, ..CONTROL };
+        for (key, modifiers, one, two) in [
+            (Keysym::from_char('a'), NONE, "a", "a"),
+            (Keysym::from_char('A'), SHIFT, "A", "A"),
+            (Keysym::from_char('c'), CONTROL, "\\x03", "^[[27;5;99~"),
+            (Keysym::from_char('1'), CONTROL, "^[[27;5;49~", "^[[27;5;49~"),
+            (Keysym::from_char('x'), ALT, "^[x", "^[[27;3;120~"),
+            (Keysym::from_char('!'), shift_control, "^[[27;6;33~", "^[[27;6;33~"),
+            (Keysym::RETURN, NONE, "\\r", "\\r"),
+            (Keysym::RETURN, SHIFT, "\\r", "^[[27;2;13~"),
+            (Keysym::RETURN, CONTROL, "^[[27;5;13~", "^[[27;5;13~"),
+            (Keysym::TAB, CONTROL, "^[[27;5;9~", "^[[27;5;9~"),
+            (Keysym::BACKSPACE, ALT, "^[\\x7f", "^[[27;3;127~"),
+            (Keysym::UP, CONTROL, "^[[1;5A", "^[[1;5A"),
+        ] {
+            for (other_keys, wanted) in [(1, one), (2, two)] {
+                let keyboard = Keyboard { other_keys, ..keyboard() };
+                assert_eq!(press(keyboard, key, modifiers), wanted, "{key:?} {modifiers:?} {other_keys}");
+            }
+        }
     }
 
     #[test]

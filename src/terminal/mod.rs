@@ -7,13 +7,31 @@
 //! |---|---|
 //! | `parser`, `utf8` | bytes to actions; knows no meaning |
 //! | `actions`, `dispatch` | what the parser tells, and which sequence does what |
-//! | `emulator`, `edit` | printing, wrapping, scrolling; cursor, erasing, inserting |
+//! | `emulator`, `edit`, `rectangles` | printing, wrapping, scrolling; cursor, erasing, inserting; rectangles |
 //! | `sgr`, `charset`, `modes`, `tabs`, `palette`, `width` | small state |
 //! | `strings`, `reports` | OSC and DCS; answers and events |
 //! | `cell`, `ink`, `tables`, `intern` | a position of the screen in eight bytes, and what does not fit |
 //! | `grid`, `history` | the screen; lines that left it |
+//! | `hold` | synchronized output |
 //! | `damage`, `read` | what changed since when; rows, styles and text for readers |
 //! | `keyboard`, `mouse` | input to bytes |
+//!
+//! `scripts/terminal-oracle` compares what random sequences and recorded programs do here with two other emulators
+//! (`alacritty_terminal`, `avt`) where those agree. What we do otherwise on purpose:
+//!
+//! | what | here | reason |
+//! |---|---|---|
+//! | EL, ED, ECH, DCH, ICH, IND, RI and line feeds after the last column was written | forget that the next character wraps; EL erases the last column | xterm, DEC's terminals, Linux |
+//! | IL, DL | the cursor goes to the first column | VT220, xterm |
+//! | DECALN | resets region and origin mode, homes the cursor | VT510 |
+//! | `CSI ? 1049 h` on the alternate screen | clears it again | xterm |
+//! | DECAWM off | the last column never waits, so that turning it on again does not wrap | Linux |
+//! | DECRC | also restores the shift (SI or SO), and origin mode where nothing was saved | VT220, xterm |
+//! | insert mode, a wide character that wraps | moves the text of the row that it comes to | it is inserted there |
+//! | CHA in origin mode | keeps its row | VT510; the two others move it |
+//! | REP | at most a screenful | the guest may be hostile |
+//! | RIS | the screen goes into history first | a boot loader's reset must not hide what came before |
+//! | marks | kept with their character, at most four | `avt` shows each in a cell of its own |
 
 mod actions;
 mod cell;
@@ -24,6 +42,7 @@ mod edit;
 mod emulator;
 mod grid;
 mod history;
+mod hold;
 mod ink;
 mod intern;
 mod keyboard;
@@ -32,6 +51,7 @@ mod mouse;
 mod palette;
 mod parser;
 mod read;
+mod rectangles;
 mod reports;
 mod sgr;
 mod strings;
@@ -111,6 +131,10 @@ impl Terminal {
     pub fn feed(&mut self, bytes: &[u8]) {
         let cursor = self.cursor();
         self.parser.feed(bytes, &mut self.emulator);
+        self.emulator.age_hold(bytes.len());
+        if self.is_held() {
+            return;
+        }
         let moved = cursor != self.cursor();
         self.emulator.damage.commit(moved);
     }
@@ -139,9 +163,26 @@ impl Terminal {
         self.emulator.damage.commit(false);
     }
 
+    /// True while the guest draws a frame that it does not want to be seen before it is complete (private mode
+    /// 2026): [`Terminal::generation`] stands still meanwhile.
+    #[must_use]
+    pub const fn is_held(&self) -> bool {
+        self.emulator.hold.is_some()
+    }
+
+    /// Shows what the guest has drawn of a frame, for an owner with a clock that has waited long enough. Without one a
+    /// hold is bounded by bytes and feeds.
+    pub fn release(&mut self) {
+        if self.is_held() {
+            self.emulator.release();
+            self.emulator.damage.commit(true);
+        }
+    }
+
     /// Appends to `out` what the guest is sent for a press of `key`; nothing for keys that send nothing, such as
     /// modifiers.
     pub fn key(&mut self, key: Keysym, modifiers: Modifiers, out: &mut Vec<u8>) {
+        self.release();
         let wanted = match self.function_keys {
             FunctionKeys::Auto => self.emulator.learned_keys,
             set => set,
@@ -150,12 +191,16 @@ impl Terminal {
             modes: self.emulator.modes,
             utf8: self.parser.is_utf8(),
             linux: wanted == FunctionKeys::Linux,
+            other_keys: self.emulator.other_keys,
         };
         keyboard.press(key, modifiers, out);
     }
 
     /// Appends to `out` a mouse report, or cursor keys for the wheel on the alternate screen; true when it did.
     pub fn mouse(&mut self, event: MouseEvent, out: &mut Vec<u8>) -> bool {
+        if !matches!(event.action, MouseAction::Motion(_)) {
+            self.release();
+        }
         let event = MouseEvent {
             column: event.column.min(self.columns() - 1),
             row: event.row.min(self.rows() - 1),
@@ -179,6 +224,7 @@ impl Terminal {
     /// Appends to `out` what the guest is sent for pasted text: line ends become Return, other control characters
     /// than Tab are dropped, so that a paste cannot press keys; bracketed where the guest asked for it.
     pub fn paste(&mut self, text: &str, out: &mut Vec<u8>) {
+        self.release();
         let bracketed = self.emulator.modes.has(Mode::BRACKETED_PASTE);
         if bracketed {
             out.extend_from_slice(b"\x1b[200~");

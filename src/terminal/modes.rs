@@ -65,7 +65,7 @@ modes! {
     MOUSE_URXVT = 18, (true, 1015);
     /// Pasted text is bracketed.
     BRACKETED_PASTE = 19, (true, 2004);
-    /// Synchronized output; remembered only.
+    /// Synchronized output: a frame is shown when it is complete.
     SYNCHRONIZED = 20, (true, 2026);
     /// DECARM: keys repeat; remembered only, the viewer repeats.
     AUTOREPEAT = 21, (true, 8);

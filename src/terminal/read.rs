@@ -4,7 +4,6 @@ use std::ops::Range;
 
 use super::cell::{Cell, Glyph, Look, LookColours, Width};
 use super::damage::Moves;
-use super::modes::Mode;
 use super::style::{Cluster, Style};
 use super::tables::InkPair;
 use super::view::{Changes, Cursor, RowSpan, View};
@@ -97,8 +96,10 @@ impl Terminal {
     /// The cursor on the live screen, or `None` while it is hidden.
     #[must_use]
     pub fn cursor(&self) -> Option<Cursor> {
-        let Emulator { cursor, shape, modes, .. } = &self.emulator;
-        modes.has(Mode::CURSOR).then_some(Cursor { column: cursor.column, row: cursor.row, shape: *shape })
+        match &self.emulator.hold {
+            Some(hold) => hold.cursor,
+            None => self.emulator.visible_cursor(),
+        }
     }
 
     /// How a cell read from this terminal is drawn.

@@ -5,14 +5,20 @@ use super::emulator::Emulator;
 use super::palette::{Dynamic, parse_colour};
 use super::view::{CursorShape, Event, TITLE_CHARS};
 
+/// The most titles that are kept, the one in use included; xterm keeps ten.
+const TITLES: usize = 10;
+
 impl Emulator {
-    /// OSC: title and colours; all others are ignored.
+    /// OSC: title and colours; all others are ignored. Hyperlinks (8) are shown as their text; the guest may not write
+    /// the user's clipboard, let alone read it (52).
     pub(super) fn operating_system_command(&mut self, text: &[u8]) {
         let text = String::from_utf8_lossy(text);
         let (number, rest) = text.split_once(';').unwrap_or((&text, ""));
         match number {
             "0" | "2" => {
-                let title = rest.chars().filter(|c| !c.is_control()).take(TITLE_CHARS).collect();
+                let title: String = rest.chars().filter(|c| !c.is_control()).take(TITLE_CHARS).collect();
+                self.titles.pop();
+                self.titles.push(title.clone());
                 self.events.push(Event::Title(title));
             }
             "4" => self.palette_command(rest),
@@ -31,6 +37,26 @@ impl Emulator {
             "111" => self.set_dynamic(Dynamic::Background, None),
             "112" => self.set_dynamic(Dynamic::Cursor, None),
             _ => {}
+        }
+    }
+
+    /// XTWINOPS 22: keeps the title for later. Beyond [`TITLES`] nothing is kept.
+    pub(super) fn push_title(&mut self) {
+        if self.titles.len() < TITLES {
+            let title = self.titles.last().cloned().unwrap_or_default();
+            if self.titles.is_empty() {
+                self.titles.push(String::new());
+            }
+            self.titles.push(title);
+        }
+    }
+
+    /// XTWINOPS 23: takes the last title that was kept.
+    pub(super) fn pop_title(&mut self) {
+        if self.titles.len() > 1 {
+            self.titles.pop();
+            let title = self.titles.last().cloned().unwrap_or_default();
+            self.events.push(Event::Title(title));
         }
     }
 

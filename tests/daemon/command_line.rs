@@ -41,7 +41,7 @@ fn commands_about_one_domain_say_what_is_wrong() {
         assert_refused(&host.xenvnc(&["switch", "tiny", vt]), 2, &[]);
         assert_refused(&host.xenvnc(&["screenshot", "tiny", "--vt", vt, &file]), 2, &[]);
     }
-    assert_refused(&host.xenvnc(&["switch", "tiny", "5"]), 1, &["VT"]);
+    assert_refused(&host.xenvnc(&["switch", "tiny", "5"]), 1, &["F5"]);
     assert_refused(&host.xenvnc(&["screenshot", "tiny", "--vt", "9", &file]), 1, &["VT"]);
     assert_refused(&host.xenvnc(&["screenshot", "tiny", "/nonexistent/x.png"]), 1, &["/nonexistent/x.png"]);
     assert!(!host.place("shot.png").exists());
@@ -202,6 +202,6 @@ fn output_is_as_scripts_and_people_expect_and_the_log_is_discreet() {
         assert!(keys.iter().any(|have| have == key), "{key} in {keys:?}");
     }
     let log = host.log();
-    assert!(log.contains("TRACE") || log.contains("DEBUG"), "{log}");
+    assert!(log.contains("viewer came"), "{log}");
     assert!(!log.contains("secret"), "typed or printed text is in the log: {log}");
 }

@@ -171,7 +171,10 @@ fn a_domain_without_an_identity_is_reported() {
     assert_eq!(host.log().matches("garbage").count(), 1, "{}", host.log());
     // It turns out to be somebody after all; another is gone.
     host.write("/local/domain/11/vm", format!("/vm/{}", uuid(11)).as_bytes());
-    host.destroy(12);
+    host.toolstack(async |t| {
+        t.store.remove("/local/domain/12").await.expect("no domain left");
+        t.release(12).await;
+    });
     await_row(&host, 11, "the domain", |_| true);
     crate::host::eventually("the end of two problems", || {
         let problems = problems(&host);

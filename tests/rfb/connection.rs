@@ -5,11 +5,11 @@ use xenvnc::geometry::{Point, Rect, Region, Size};
 use xenvnc::rfb::encoding::Encoding;
 use xenvnc::rfb::encoding::canvas::Canvas;
 use xenvnc::rfb::encoding::pseudo::CursorImage;
-use xenvnc::rfb::message::{ClientMessage, Screen};
+use xenvnc::rfb::message::{ClientMessage, Fence, Screen};
 use xenvnc::rfb::pixel_format::{ColourModel, PixelFormat, cube_entry};
 use xenvnc::rfb::security::Security;
 use xenvnc::rfb::server::{
-    Damage, ResizeRefusal, ServerConnection, ServerEvent, ServerOptions, UpdateOutcome,
+    Damage, ResizeRefusal, ServerConnection, ServerError, ServerEvent, ServerOptions, UpdateOutcome,
 };
 use xenvnc::rfb::tile::Colour;
 
@@ -123,6 +123,98 @@ impl Pair {
 
 const RESIZABLE: [Encoding; 4] =
     [Encoding::ZRLE, Encoding::COPY_RECT, Encoding::EXTENDED_DESKTOP_SIZE, Encoding::DESKTOP_SIZE];
+
+fn fence(flags: u32, payload: &[u8]) -> ClientMessage<'static> {
+    ClientMessage::Fence(Fence { flags, payload: payload.to_vec() })
+}
+
+#[test]
+fn fences_come_back_once_announced() {
+    let mut pair = Pair::new(Size::new(20, 20), 1);
+    Viewer::set_encodings(&mut pair.server, &[Encoding::RAW]);
+    assert!(pair.server.output().is_empty());
+    Viewer::set_encodings(&mut pair.server, &[Encoding::RAW, Encoding::FENCE]);
+    Viewer::set_encodings(&mut pair.server, &[Encoding::FENCE]);
+    pair.viewer.drain(&mut pair.server);
+    assert_eq!(pair.viewer.fences, [Fence { flags: Fence::REQUEST, payload: Vec::new() }]);
+    // The viewer's answer is none to be answered; flags that are not known do not come back.
+    Viewer::send(&mut pair.server, &fence(0, b""));
+    Viewer::send(&mut pair.server, &fence(u32::MAX, &[7; 64]));
+    pair.viewer.drain(&mut pair.server);
+    assert_eq!(pair.viewer.fences[1..], [Fence { flags: 7, payload: vec![7; 64] }]);
+}
+
+#[test]
+fn fences_wait_for_the_update_that_is_under_way() {
+    let mut pair = Pair::with_encodings(Size::new(700, 500), &[Encoding::RAW]);
+    Viewer::ask(&mut pair.server, false, Size::new(700, 500));
+    assert_eq!(pair.update(), UpdateOutcome::Partial);
+    Viewer::set_encodings(&mut pair.server, &[Encoding::FENCE, Encoding::CONTINUOUS_UPDATES]);
+    Viewer::send(&mut pair.server, &fence(Fence::REQUEST | Fence::SYNC_NEXT, b"x"));
+    pair.viewer.drain(&mut pair.server);
+    assert!(pair.viewer.fences.is_empty() && pair.viewer.ends == 0);
+    while pair.update() == UpdateOutcome::Partial {
+        pair.viewer.drain(&mut pair.server);
+    }
+    pair.viewer.drain(&mut pair.server);
+    assert_eq!((pair.viewer.updates, pair.viewer.fences.len(), pair.viewer.ends), (1, 2, 1));
+    assert_eq!(pair.viewer.fences[1], Fence { flags: Fence::SYNC_NEXT, payload: b"x".to_vec() });
+}
+
+#[test]
+fn who_does_not_read_the_answers_is_turned_away() {
+    let mut pair = Pair::new(Size::new(20, 20), 1);
+    let flood = Viewer::bytes(&fence(Fence::REQUEST, &[0; 64])).repeat(1 << 16);
+    assert!(matches!(pair.server.handle_input(&flood), Err(ServerError::UnreadAnswers(_))));
+    assert!(pair.server.output().len() <= (4 << 20) + 73);
+}
+
+#[test]
+fn continuous_updates_come_one_at_a_time_without_being_asked_for() {
+    let mut pair = Pair::with_encodings(Size::new(80, 60), &[Encoding::TIGHT, Encoding::CONTINUOUS_UPDATES]);
+    pair.viewer.drain(&mut pair.server);
+    assert_eq!(pair.viewer.ends, 1);
+    assert!(!pair.server.wants_update());
+    let enable = |enable, area| ClientMessage::EnableContinuousUpdates { enable, area };
+    Viewer::send(&mut pair.server, &enable(true, Rect::new(0, 0, 80, 40)));
+    assert!(pair.server.wants_update());
+    for step in 0..5 {
+        pair.paint(Rect::new(3, 5, 20 + step, 20), 9 + u64::from(step));
+        assert_eq!(pair.update(), UpdateOutcome::Complete);
+        // Not before that has been taken.
+        pair.paint(Rect::new(40, 5, 30, 40), 90 + u64::from(step));
+        assert!(!pair.server.wants_update());
+        assert_eq!(pair.update(), UpdateOutcome::Nothing);
+        pair.viewer.drain(&mut pair.server);
+        assert!(pair.server.wants_update());
+    }
+    assert_eq!(pair.update(), UpdateOutcome::Complete);
+    pair.viewer.drain(&mut pair.server);
+    assert_eq!(pair.viewer.updates, 6);
+    assert_eq!(pair.update(), UpdateOutcome::Nothing, "what is outside of the area waits");
+    // The area may change at any time.
+    Viewer::send(&mut pair.server, &enable(true, Rect::new(0, 0, u16::MAX, u16::MAX)));
+    assert_eq!(pair.update(), UpdateOutcome::Complete);
+    pair.viewer.drain(&mut pair.server);
+    pair.assert_same();
+    // Incremental requests do not count meanwhile, and the end is told.
+    Viewer::ask(&mut pair.server, true, Size::new(80, 60));
+    Viewer::send(&mut pair.server, &enable(false, Rect::default()));
+    assert!(!pair.server.wants_update());
+    pair.viewer.drain(&mut pair.server);
+    assert_eq!(pair.viewer.ends, 2);
+    pair.paint(Rect::new(0, 0, 9, 9), 3);
+    assert_eq!(pair.update(), UpdateOutcome::Nothing);
+    // Another end does not take a request away.
+    Viewer::ask(&mut pair.server, true, Size::new(80, 60));
+    Viewer::send(&mut pair.server, &enable(false, Rect::default()));
+    pair.viewer.drain(&mut pair.server);
+    assert_eq!(pair.viewer.ends, 3);
+    assert_eq!(pair.update(), UpdateOutcome::Complete);
+    pair.viewer.drain(&mut pair.server);
+    pair.settle(true);
+    pair.assert_same();
+}
 
 #[test]
 fn the_first_answer_is_the_whole_picture_also_to_an_incremental_request() {
@@ -429,7 +521,7 @@ proptest! {
                     pair.viewer.set_format(&mut pair.server, *at.get(&lossless_formats()));
                 }
                 Step::Encodings(bits) => {
-                    let picture = [Encoding::RAW, Encoding::HEXTILE, Encoding::ZRLE, Encoding(7)];
+                    let picture = [Encoding::RAW, Encoding::HEXTILE, Encoding::ZRLE, Encoding::TIGHT];
                     let mut wishes = vec![picture[usize::from(bits & 3)]];
                     for (bit, encoding) in RESIZABLE[1..].iter().enumerate() {
                         if bits & (4 << bit) != 0 {

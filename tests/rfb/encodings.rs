@@ -3,20 +3,32 @@
 use proptest::prelude::*;
 use xenvnc::geometry::{Rect, Size};
 use xenvnc::rfb::encoding::canvas::Canvas;
-use xenvnc::rfb::encoding::{Encoder, PictureEncoding, hextile, raw, zrle};
+use xenvnc::rfb::encoding::{
+    Encoder, Encoding, Level, PictureEncoding, hextile, raw, rre, tight, trle, zlib, zrle,
+};
+use xenvnc::rfb::message::RectHeader;
 use xenvnc::rfb::pixel_format::{PixelFormat, Translator};
 use xenvnc::rfb::tile::{Colour, TileSource};
 use xenvnc::rfb::wire::{Reader, Stop};
 
 use crate::screen::{Mixed, any_size, formats, patchwork};
 
-const ENCODINGS: [PictureEncoding; 3] =
-    [PictureEncoding::Raw, PictureEncoding::Hextile, PictureEncoding::Zrle];
+const ENCODINGS: [PictureEncoding; 7] = [
+    PictureEncoding::Raw,
+    PictureEncoding::Hextile,
+    PictureEncoding::Zrle,
+    PictureEncoding::Tight,
+    PictureEncoding::Rre,
+    PictureEncoding::Zlib,
+    PictureEncoding::Trle,
+];
 
 /// Decoders for one viewer.
 #[derive(Default)]
 struct Decoders {
     zrle: zrle::Decoder,
+    tight: tight::Decoder,
+    zlib: zlib::Decoder,
 }
 
 impl Decoders {
@@ -35,6 +47,10 @@ impl Decoders {
                 hextile::Decoder::default().decode(&mut reader, rect, translator, canvas)
             }
             PictureEncoding::Zrle => self.zrle.decode(&mut reader, rect, translator, canvas),
+            PictureEncoding::Tight => self.tight.decode(&mut reader, rect, translator, canvas),
+            PictureEncoding::Rre => rre::Decoder::default().decode(&mut reader, rect, translator, canvas),
+            PictureEncoding::Zlib => self.zlib.decode(&mut reader, rect, translator, canvas),
+            PictureEncoding::Trle => trle::Decoder::default().decode(&mut reader, rect, translator, canvas),
         };
         assert_eq!(result, Ok(()), "{encoding:?}");
         assert!(reader.rest().is_empty(), "{encoding:?} left {} bytes over", reader.rest().len());
@@ -64,7 +80,7 @@ proptest! {
     fn what_is_encoded_is_decoded(
         size in any_size(150),
         seed: u64,
-        steps in prop::collection::vec((any::<prop::sample::Index>(), 0usize..3, any_size(150), 0u16..90, 0u16..90), 1..6),
+        steps in prop::collection::vec((any::<prop::sample::Index>(), 0..ENCODINGS.len(), any_size(150), 0u16..90, 0u16..90), 1..6),
     ) {
         let wanted = patchwork(size, seed);
         let mut have = Canvas::new(size);
@@ -83,6 +99,42 @@ proptest! {
         }
     }
 
+    /// Rectangles that the encoder cuts as it likes, at changing levels.
+    #[test]
+    fn what_is_cut_is_whole_again(
+        size in any_size(150),
+        seed: u64,
+        steps in prop::collection::vec((any::<prop::sample::Index>(), any_size(150), 0u16..90, 0u16..90, -256..-246), 1..6),
+    ) {
+        let wanted = patchwork(size, seed);
+        let mut have = Canvas::new(size);
+        let (mut encoder, mut decoders) = (Encoder::default(), Decoders::default());
+        for (format, part, x, y, level) in steps {
+            let rect = Rect::new(x, y, part.width, part.height).intersect(size.rect());
+            if rect.is_empty() {
+                continue;
+            }
+            let translator = Translator::new(*format.get(&formats()));
+            let mut bytes = Vec::new();
+            let source = Mixed { canvas: &wanted, seed };
+            encoder.set_level(Level::asked(&[Encoding(level)]).expect("a level"));
+            let count = encoder.encode_rects(PictureEncoding::Tight, &source, rect, &translator, &mut bytes);
+            prop_assert!(count <= rect.height.div_ceil(16) + 1);
+            let mut reader = Reader::new(&bytes);
+            let mut area = 0;
+            for _ in 0..count {
+                let header = RectHeader::decode(&mut reader).expect("a header");
+                prop_assert_eq!(header.encoding, Encoding::TIGHT);
+                area += header.rect.area();
+                let result = decoders.tight.decode(&mut reader, header.rect, &translator, &mut have);
+                prop_assert_eq!(result, Ok(()));
+            }
+            prop_assert!(reader.rest().is_empty());
+            prop_assert_eq!(area, rect.area());
+            assert_same(&translator, rect, &have, &wanted);
+        }
+    }
+
     /// Decoders get what no server should send; they must answer, not panic, and stay inside the rectangle.
     #[test]
     fn decoders_survive_anything(
@@ -95,6 +147,8 @@ proptest! {
         let rect = Rect::new(3, 5, size.width, size.height);
         let _ = raw::decode(&mut Reader::new(&bytes), rect, &translator, &mut canvas);
         let _ = hextile::Decoder::default().decode(&mut Reader::new(&bytes), rect, &translator, &mut canvas);
+        let _ = trle::Decoder::default().decode(&mut Reader::new(&bytes), rect, &translator, &mut canvas);
+        let _ = rre::Decoder::default().decode(&mut Reader::new(&bytes), rect, &translator, &mut canvas);
         let _ = zrle::Decoder::default().decode(&mut Reader::new(&bytes), rect, &translator, &mut canvas);
         // The same behind a good zlib stream.
         let mut packed = vec![0; 4];
@@ -104,6 +158,14 @@ proptest! {
         let length = u32::try_from(packed.len() - 4).expect("short");
         packed[..4].copy_from_slice(&length.to_be_bytes());
         let _ = zrle::Decoder::default().decode(&mut Reader::new(&packed), rect, &translator, &mut canvas);
+        let _ = zlib::Decoder::default().decode(&mut Reader::new(&packed), rect, &translator, &mut canvas);
+        let _ = tight::Decoder::default().decode(&mut Reader::new(&bytes), rect, &translator, &mut canvas);
+        for head in [&[0x00][..], &[0x50, 1, 1, 1, 2, 3, 4, 5, 6], &[0x60, 1, 2, 1, 2, 3, 4, 5, 6, 7, 8, 9], &[0x40, 2]] {
+            // Two bytes of length.
+            let length = [packed[3] & 0x7f | 0x80, packed[2] << 1 | packed[3] >> 7];
+            let whole = [head, &length, &packed[4..]].concat();
+            let _ = tight::Decoder::default().decode(&mut Reader::new(&whole), rect, &translator, &mut canvas);
+        }
         for y in 0..80 {
             for x in 0..80 {
                 if !rect.contains(Rect::new(x, y, 1, 1)) {
@@ -113,24 +175,31 @@ proptest! {
         }
     }
 
-    /// Hextile in two portions, cut anywhere.
+    /// Encodings without a length, in two portions, cut anywhere.
     #[test]
-    fn hextile_goes_on_where_the_data_was_cut(seed: u64, cut in any::<prop::sample::Index>()) {
+    fn what_has_no_length_goes_on_where_the_data_was_cut(seed: u64, cut in any::<prop::sample::Index>()) {
         let size = Size::new(50, 40);
         let wanted = patchwork(size, seed);
         let translator = Translator::new(formats()[0]);
-        let mut bytes = Vec::new();
         let source = Mixed { canvas: &wanted, seed };
-        Encoder::default().encode(PictureEncoding::Hextile, &source, size.rect(), &translator, &mut bytes);
-        let mut have = Canvas::new(size);
-        let mut decoder = hextile::Decoder::default();
-        let mut reader = Reader::new(&bytes[..cut.index(bytes.len())]);
-        let result = decoder.decode(&mut reader, size.rect(), &translator, &mut have);
-        prop_assert_eq!(result, Err(Stop::NeedMore));
-        let mut reader = Reader::new(&bytes[reader.consumed()..]);
-        prop_assert_eq!(decoder.decode(&mut reader, size.rect(), &translator, &mut have), Ok(()));
-        prop_assert!(reader.rest().is_empty());
-        prop_assert_eq!(have, wanted);
+        let (mut hextile, mut trle) = (hextile::Decoder::default(), trle::Decoder::default());
+        let mut rre = rre::Decoder::default();
+        for encoding in [PictureEncoding::Hextile, PictureEncoding::Trle, PictureEncoding::Rre] {
+            let mut bytes = Vec::new();
+            Encoder::default().encode(encoding, &source, size.rect(), &translator, &mut bytes);
+            let mut have = Canvas::new(size);
+            let mut decode = |reader: &mut Reader<'_>, have: &mut Canvas| match encoding {
+                PictureEncoding::Trle => trle.decode(reader, size.rect(), &translator, have),
+                PictureEncoding::Rre => rre.decode(reader, size.rect(), &translator, have),
+                _ => hextile.decode(reader, size.rect(), &translator, have),
+            };
+            let mut reader = Reader::new(&bytes[..cut.index(bytes.len())]);
+            prop_assert_eq!(decode(&mut reader, &mut have), Err(Stop::NeedMore));
+            let mut reader = Reader::new(&bytes[reader.consumed()..]);
+            prop_assert_eq!(decode(&mut reader, &mut have), Ok(()));
+            prop_assert!(reader.rest().is_empty());
+            prop_assert_eq!(&have, &wanted);
+        }
     }
 }
 
@@ -147,6 +216,9 @@ fn rectangles_outside_the_framebuffer_are_refused() {
         assert!(matches!(result, Err(Stop::Failed(_))));
         let result =
             hextile::Decoder::default().decode(&mut Reader::new(&bytes), rect, &translator, &mut canvas);
+        assert!(matches!(result, Err(Stop::Failed(_))));
+        let result =
+            tight::Decoder::default().decode(&mut Reader::new(&bytes), rect, &translator, &mut canvas);
         assert!(matches!(result, Err(Stop::Failed(_))));
     }
 }
@@ -248,4 +320,92 @@ fn zrle_takes_the_shortest_form() {
     assert_eq!(unpacked(&rows), [130, 1, 0, 0, 0, 0, 0, 0x80, 255, 255, 64, 1]);
     // No two alike.
     assert_eq!(unpacked(&["123", "456"]), [0, 1, 0, 0, 2, 0, 0, 3, 0, 0, 4, 0, 0, 5, 0, 0, 6, 0, 0]);
+}
+
+/// Bytes worked out by hand from the specification, both ways: what is too short to be compressed.
+#[test]
+fn tight_is_that_of_the_specification() {
+    let cases: [(&[&str], &[u8]); 4] = [
+        // One colour: red, green, blue.
+        (&["7777", "7777"], &[0x80, 0x70, 0x71, 0x72]),
+        // Bits behind a palette of two, in stream 1.
+        (&["1221122112", "1111111111"], &[0x50, 1, 1, 0x10, 0x11, 0x12, 0x20, 0x21, 0x22, 0x66, 0x40, 0, 0]),
+        // Indices behind a palette of three, in stream 2.
+        (
+            &["1231123"],
+            &[0x60, 1, 2, 0x10, 0x11, 0x12, 0x20, 0x21, 0x22, 0x30, 0x31, 0x32, 0, 1, 2, 0, 0, 1, 2],
+        ),
+        // Pixels, where a palette would not pay.
+        (&["123"], &[0x00, 0x10, 0x11, 0x12, 0x20, 0x21, 0x22, 0x30, 0x31, 0x32]),
+    ];
+    let translator = Translator::new(PixelFormat::RGB888);
+    for (rows, bytes) in cases {
+        let wanted = drawing(rows, |c| u32::from(c - b'0') * 0x0010_1010 + 0x0000_0102);
+        assert_eq!(encoded(PictureEncoding::Tight, &wanted), bytes);
+        let mut have = Canvas::new(wanted.size());
+        Decoders::default().decode(PictureEncoding::Tight, bytes, have.size().rect(), &translator, &mut have);
+        assert_eq!(have, wanted);
+    }
+}
+
+/// Each kind of data has its stream, which goes on from rectangle to rectangle and begins anew at another level.
+#[test]
+fn tight_streams_live_as_long_as_the_connection() {
+    let bits = drawing(&["0101010101010101"; 20], |c| u32::from(c) * 0x0001_0203);
+    let indices = drawing(&["0123012301230123"; 20], |c| u32::from(c) * 0x0001_0203);
+    let translator = Translator::new(PixelFormat::RGB888);
+    let mut encoder = Encoder::default();
+    let mut control = |canvas: &Canvas, level: i32| {
+        encoder.set_level(Level::asked(&[Encoding(level)]).expect("a level"));
+        let mut out = Vec::new();
+        let source = Mixed { canvas, seed: 0 };
+        encoder.encode(PictureEncoding::Tight, &source, canvas.size().rect(), &translator, &mut out);
+        let header = 3 + 3 * (usize::from(out[2]) + 1) + 1;
+        // A zlib header of a window of 4 KiB, or the middle of a stream.
+        (out[0], out[header] == 0x48)
+    };
+    assert_eq!(control(&bits, -254), (0x50, true));
+    assert_eq!(control(&bits, -254), (0x50, false));
+    assert_eq!(control(&indices, -254), (0x60, true));
+    assert_eq!(control(&bits, -254), (0x50, false));
+    assert_eq!(control(&indices, -251), (0x64, true));
+    assert_eq!(control(&indices, -251), (0x60, false));
+    assert_eq!(control(&bits, -251), (0x52, true));
+}
+
+/// Bytes worked out by hand from RFC 6143 §7.7.3 and §7.7.5, both ways where the encoder would choose the same.
+#[test]
+fn rre_and_trle_are_those_of_the_specification() {
+    let translator = Translator::new(PixelFormat::RGB888);
+    let wanted = drawing(&["....", ".##.", ".##o"], u32::from);
+    let bytes = [
+        // Two subrectangles on a background.
+        &[0, 0, 0, 2, b'.', 0, 0, 0][..],
+        &[b'#', 0, 0, 0, 0, 1, 0, 1, 0, 2, 0, 2],
+        &[b'o', 0, 0, 0, 0, 3, 0, 2, 0, 1, 0, 1],
+    ]
+    .concat();
+    assert_eq!(encoded(PictureEncoding::Rre, &wanted), bytes);
+    let mut have = Canvas::new(wanted.size());
+    Decoders::default().decode(PictureEncoding::Rre, &bytes, have.size().rect(), &translator, &mut have);
+    assert_eq!(have, wanted);
+
+    // Four tiles: a packed palette of two; the same palette again; runs of it; one colour.
+    let row = format!("{}{}{}{}", "1212121212121212", "2222222211111111", "1111111111111111", "7");
+    let wanted = drawing(&[&row], |c| u32::from(c - b'0'));
+    let bytes = [&[2, 1, 0, 0, 2, 0, 0, 0x55, 0x55][..], &[127, 0xff, 0x00], &[129, 0x80, 15], &[1, 7, 0, 0]]
+        .concat();
+    let mut have = Canvas::new(wanted.size());
+    Decoders::default().decode(PictureEncoding::Trle, &bytes, have.size().rect(), &translator, &mut have);
+    assert_eq!(have, wanted);
+    // No palette to use again.
+    for kind in [127, 129] {
+        let result = trle::Decoder::default().decode(
+            &mut Reader::new(&[kind, 0, 0, 0]),
+            have.size().rect(),
+            &translator,
+            &mut have,
+        );
+        assert!(matches!(result, Err(Stop::Failed(_))));
+    }
 }

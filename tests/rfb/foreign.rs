@@ -242,6 +242,8 @@ fn a_foreign_viewer_sees_the_screen_in_every_encoding() {
             &[VncEncoding::Zrle],
             &[VncEncoding::Zrle, VncEncoding::CopyRect, VncEncoding::DesktopSizePseudo],
             &[VncEncoding::Raw, VncEncoding::CopyRect, VncEncoding::DesktopSizePseudo],
+            &[VncEncoding::Tight],
+            &[VncEncoding::Tight, VncEncoding::CopyRect, VncEncoding::DesktopSizePseudo],
         ] {
             for format in [PixelFormat::bgra(), PixelFormat::rgba()] {
                 let copies = watch(VncVersion::RFB38, encodings, format, Security::None).await;

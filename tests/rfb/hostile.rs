@@ -5,7 +5,7 @@ use xenvnc::geometry::{Rect, Region, Size};
 use xenvnc::rfb::encoding::Encoding;
 use xenvnc::rfb::encoding::canvas::Canvas;
 use xenvnc::rfb::message::ClientMessageError;
-use xenvnc::rfb::message::{ClientMessage, Screen};
+use xenvnc::rfb::message::{ClientMessage, Fence, Screen};
 use xenvnc::rfb::pixel_format::{PixelFormat, PixelFormatError};
 use xenvnc::rfb::security::{Password, Security};
 use xenvnc::rfb::server::{Damage, ServerConnection, ServerError, ServerEvent, ServerOptions};
@@ -28,6 +28,8 @@ fn session() -> Vec<u8> {
         ClientMessage::Pointer { buttons: 5, x: 10, y: 20 },
         ClientMessage::CutText(b"some text".into()),
         ClientMessage::SetDesktopSize { size: SIZE, screens: vec![screen] },
+        ClientMessage::Fence(Fence { flags: Fence::REQUEST, payload: vec![5; 20] }),
+        ClientMessage::EnableContinuousUpdates { enable: true, area: SIZE.rect() },
     ] {
         bytes.extend(Viewer::bytes(&message));
     }
@@ -82,7 +84,7 @@ fn every_fault_has_its_name_and_ends_the_connection() {
     let shifted = [0, 0, 0, 0, 16, 16, 0, 1, 0, 31, 0, 63, 0, 31, 16, 5, 0, 0, 0, 0];
     let cases: [(&[u8], ServerError); 4] = [
         (&[1], ServerError::Message(ClientMessageError::UnknownType(1))),
-        (&[248, 0, 0], ServerError::Message(ClientMessageError::UnknownType(248))),
+        (&[249, 0, 0], ServerError::Message(ClientMessageError::UnknownType(249))),
         (&[255, 1], ServerError::Message(ClientMessageError::UnknownQemuType(1))),
         (
             &shifted,

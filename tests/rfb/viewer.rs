@@ -3,9 +3,9 @@
 use xenvnc::geometry::{Rect, Size};
 use xenvnc::rfb::encoding::canvas::Canvas;
 use xenvnc::rfb::encoding::pseudo::{self, CursorImage};
-use xenvnc::rfb::encoding::{Encoding, copyrect, hextile, raw, zrle};
+use xenvnc::rfb::encoding::{Encoding, copyrect, hextile, raw, tight, zrle};
 use xenvnc::rfb::message::handshake::ServerInit;
-use xenvnc::rfb::message::{ClientForms, ClientMessage, RectHeader, Screen, ServerMessage};
+use xenvnc::rfb::message::{ClientForms, ClientMessage, Fence, RectHeader, Screen, ServerMessage};
 use xenvnc::rfb::pixel_format::{PixelFormat, Translator};
 use xenvnc::rfb::server::ServerConnection;
 use xenvnc::rfb::wire::{Reader, Stop};
@@ -28,12 +28,16 @@ pub(crate) struct Viewer {
     pub(crate) encodings: Vec<Encoding>,
     pub(crate) updates: usize,
     pub(crate) bells: usize,
+    pub(crate) fences: Vec<Fence>,
+    /// How many EndOfContinuousUpdates came.
+    pub(crate) ends: usize,
     pub(crate) cut_text: Option<Vec<u8>>,
     pub(crate) colour_map: Option<Vec<[u16; 3]>>,
     /// Formats that were set and not yet used by the server: a new one begins with an update.
     translator: Translator,
     next_format: Option<PixelFormat>,
     zrle: zrle::Decoder,
+    tight: tight::Decoder,
     state: State,
     pending: Vec<u8>,
 }
@@ -55,11 +59,14 @@ impl Viewer {
             encodings: Vec::new(),
             updates: 0,
             bells: 0,
+            fences: Vec::new(),
+            ends: 0,
             cut_text: None,
             colour_map: None,
             translator: Translator::new(init.format),
             next_format: None,
             zrle: zrle::Decoder::default(),
+            tight: tight::Decoder::default(),
             state: State::Messages,
             pending: Vec::new(),
         }
@@ -147,6 +154,8 @@ impl Viewer {
                 self.state = State::Rects(rects);
             }
             ServerMessage::ColourMap { colours, .. } => self.colour_map = Some(colours),
+            ServerMessage::EndOfContinuousUpdates => self.ends += 1,
+            ServerMessage::Fence(fence) => self.fences.push(fence),
             ServerMessage::Bell => self.bells += 1,
             ServerMessage::CutText(text) => self.cut_text = Some(text.into_owned()),
             ServerMessage::CutTextToSkip { bytes } => panic!("cut text of {bytes} bytes"),
@@ -163,6 +172,7 @@ impl Viewer {
             Encoding::RAW => raw::decode(reader, rect, translator, canvas).map_err(told)?,
             Encoding::COPY_RECT => copyrect::decode(reader, rect, canvas).map_err(told)?,
             Encoding::ZRLE => self.zrle.decode(reader, rect, translator, canvas).map_err(told)?,
+            Encoding::TIGHT => self.tight.decode(reader, rect, translator, canvas).map_err(told)?,
             Encoding::HEXTILE => {
                 self.encodings.push(encoding);
                 self.state = State::Hextile(rect, hextile::Decoder::default(), left);

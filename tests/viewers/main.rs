@@ -94,7 +94,7 @@ fn a_password_is_asked_for_and_compared() {
 fn tigervnc_types_and_sees_the_answer_in_every_encoding() {
     let (host, port) = host_with_one_domain(&[INTERPOSE]);
     host.await_history("tiny", "guest$");
-    for encoding in ["ZRLE", "Hextile", "Raw"] {
+    for encoding in ["Tight", "ZRLE", "Hextile", "Raw"] {
         let viewer = TigerVnc::connect(port, encoding);
         viewer.await_text("guest$");
         viewer.type_text(&format!("echo {encoding}-$((6*7)); seq 100 140"));
@@ -106,6 +106,9 @@ fn tigervnc_types_and_sees_the_answer_in_every_encoding() {
         viewer.await_text("again-42");
         let history = host.history("tiny");
         assert!(history.contains(&format!("{encoding}-42")), "{history}");
+        // It does so only when fences work, too.
+        let log = viewer.log();
+        assert!(log.contains("Enabling continuous updates"), "{log}");
     }
 }
 

@@ -19,8 +19,8 @@ XENVNC = "/usr/local/bin/xenvnc"
 LOG = "/var/log/xenvnc.log"
 
 # How long a condition may take under emulation on a busy machine; nothing waits this long when all is well.
-PATIENCE_SECONDS = 60
-BOOT_SECONDS = 120
+PATIENCE_SECONDS = 120
+BOOT_SECONDS = 180
 
 GUEST = """
 name = "{name}"

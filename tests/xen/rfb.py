@@ -17,7 +17,7 @@ RETURN = 0xFF0D
 SHIFT, CONTROL = 0xFFE1, 0xFFE3
 # What a US keyboard reaches with Shift.
 SHIFTED = set('~!@#$%^&*()_+{}|:"<>?ABCDEFGHIJKLMNOPQRSTUVWXYZ')
-TIMEOUT_SECONDS = 60
+TIMEOUT_SECONDS = 120
 COLUMNS, ROWS = 80, 25
 
 

@@ -138,8 +138,9 @@ def shut_down(lab):
     check_equal(lab.states(), [], "domains in xl list")
 
 
-@step("feature xenctrl: a crashed guest that is kept says so", needs=[shut_down])
+@step("feature xenctrl: a crashed guest that is kept says so", needs=[built])
 def crashed(lab):
+    lab.destroy_all()
     lab.create("counted", 'on_crash = "preserve"')
     lab.run(f"echo 'echo 1 >/proc/sys/kernel/sysrq; echo c >/proc/sysrq-trigger' | {XENVNC} type counted")
     crashed = lab.wait_for(lambda: next((d for d in lab.list() if d.get("state") == "crashed"), None), "state crashed")
@@ -153,6 +154,7 @@ def crashed(lab):
 
 @step("feature xenctrl: without /dev/xen/privcmd xenstore alone decides", needs=[built])
 def no_privcmd(lab):
+    lab.destroy_all()
     lab.create("counted")
     lab.run("mv /dev/xen/privcmd /dev/xen/privcmd.away")
     try:

@@ -4,7 +4,7 @@ import re
 
 from lab import XENVNC, Terminal
 from steps_xl import published_before_create_returns, viewer_types
-from suite import Skip, check, check_equal, step
+from suite import NotInThisBuild, check, check_equal, step
 
 
 @step("reboot: new domid, same UUID, same port, and the viewer stays", needs=[viewer_types])
@@ -58,7 +58,7 @@ def pause(lab):
 @step("a paused guest says so", needs=[pause])
 def pause_says_so(lab):
     if "paused" not in lab.paused_list.lower() and "paused" not in lab.paused_name.lower():
-        raise Skip("xenstore does not tell a domain's run state and this build has no other source")
+        raise NotInThisBuild("xenstore does not tell a domain's run state and this build has no other source")
 
 
 @step("save and restore: same UUID and port, the screen goes on", needs=[published_before_create_returns])

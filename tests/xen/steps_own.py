@@ -35,7 +35,7 @@ def own_console(lab):
         viewer.until_line("own-2-console")
         viewer.type("echo own-$((2+1))-viewer\n")
         terminal.until("own-3-viewer")
-        terminal.type("seq 200000 203000; echo done-$((3+1))\r")
+        terminal.type("dmesg -n 1; seq 200000 203000; echo done-$((3+1))\r")
         terminal.until("done-4")
         viewer.until_line("done-4")
         numbers = re.findall(rb"^(20[0-3]\d\d\d)\r?$", terminal.seen, re.MULTILINE)

@@ -120,10 +120,10 @@ def vncdo(lab, port, *arguments):
     if program is None:
         raise Skip("vncdotool is not installed (scripts/setup installs it)")
     try:
-        done = subprocess.run([program, "-s", f"127.0.0.1::{lab.forward(port)}", *arguments], timeout=60, check=False,
+        done = subprocess.run([program, "-s", f"127.0.0.1::{lab.forward(port)}", *arguments], timeout=150, check=False,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     except subprocess.TimeoutExpired as error:
-        raise Failure("vncdo did not end within 60 s") from error
+        raise Failure("vncdo did not end within 150 s") from error
     check(done.returncode == 0, f"vncdo: status {done.returncode}: {done.stdout[-300:]!r}")
 
 
@@ -154,7 +154,7 @@ def console_and_viewer(lab):
         viewer.until_line("from-33-viewer")
         terminal.until("from-33-viewer")
         # More than any buffer between the two holds at once.
-        terminal.type("seq 100000 103000; echo done-$((40+4))\r")
+        terminal.type("dmesg -n 1; seq 100000 103000; echo done-$((40+4))\r")
         terminal.until("done-44")
         viewer.until_line("done-44")
         numbers = re.findall(rb"^(10[0-3]\d\d\d)\r?$", terminal.seen, re.MULTILINE)

@@ -109,6 +109,7 @@ impl Host {
             address,
         };
         host.watches = Some(Watches::of_host(&host.store, &host.look, !hypervisor).await?);
+        place::sweep(&host.config.unix_dir);
         for record in host.publisher.records().await? {
             if let (Some(uuid), Some(port)) = (record.uuid, record.port) {
                 host.ports.remember(uuid, port);

@@ -1,8 +1,11 @@
 //! Where a seat listens: a port of the range, stable for each guest, or a Unix socket when the range is used up.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
+use std::os::unix::fs::FileTypeExt;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use crate::daemon::settings::Settings;
@@ -89,6 +92,21 @@ fn listen_unix(dir: &Path, uuid: Uuid, name: &str) -> Result<Listener, BindError
         }
     }
     Listener::unix(&socket_path(dir, &uuid.to_string()))
+}
+
+/// Removes the sockets that a crashed run left behind and nobody listens on; a guest may have a port by now.
+pub(super) fn sweep(dir: &Path) {
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let is_socket = entry.file_type().is_ok_and(|kind| kind.is_socket());
+        if is_socket
+            && path.extension().is_some_and(|extension| extension == "vnc")
+            && UnixStream::connect(&path).is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
+            && let Err(error) = std::fs::remove_file(&path)
+        {
+            tracing::warn!(path = %path.display(), %error, "an old socket cannot be removed");
+        }
+    }
 }
 
 fn socket_path(dir: &Path, stem: &str) -> PathBuf {

@@ -136,11 +136,11 @@ impl Host {
         }
         domain.run = guest.domain.run;
         guest.set_domain(domain);
+        guest.set_run(run).await;
         if guest.watches.is_none() {
             // xenstored was gone when they were to be set.
             guest.watches = Watches::of_domain(&self.store, &self.look, guest.domain.domid).await.ok();
         }
-        guest.set_run(run).await;
         if guest.settings.differs(&settings) {
             guest.tell(SeatCommand::Reconfigure(Box::new(settings.clone()))).await;
             guest.republish = true;

@@ -7,10 +7,15 @@ pub mod hextile;
 mod pixels;
 pub mod pseudo;
 pub mod raw;
+pub mod rre;
+pub mod tight;
+pub mod trle;
 mod work;
+pub mod zlib;
 pub mod zrle;
 
-use super::deflate::InflateFailure;
+use super::deflate::{self, InflateFailure};
+use super::message::RectHeader;
 use super::pixel_format::Translator;
 use super::tile::{TileBuf, TileSource};
 use crate::geometry::{Rect, Size};
@@ -24,14 +29,22 @@ pub struct Encoding(pub i32);
 impl Encoding {
     pub const RAW: Self = Self(0);
     pub const COPY_RECT: Self = Self(1);
+    pub const RRE: Self = Self(2);
     pub const HEXTILE: Self = Self(5);
+    pub const ZLIB: Self = Self(6);
+    pub const TIGHT: Self = Self(7);
+    pub const TRLE: Self = Self(15);
     pub const ZRLE: Self = Self(16);
     pub const DESKTOP_SIZE: Self = Self(-223);
     pub const LAST_RECT: Self = Self(-224);
     pub const CURSOR: Self = Self(-239);
+    pub const COMPRESS_LEVEL_9: Self = Self(-247);
+    pub const COMPRESS_LEVEL_0: Self = Self(-256);
     pub const QEMU_EXTENDED_KEY: Self = Self(-258);
     pub const DESKTOP_NAME: Self = Self(-307);
     pub const EXTENDED_DESKTOP_SIZE: Self = Self(-308);
+    pub const FENCE: Self = Self(-312);
+    pub const CONTINUOUS_UPDATES: Self = Self(-313);
     pub const EXTENDED_MOUSE_BUTTONS: Self = Self(-316);
 }
 
@@ -44,6 +57,14 @@ pub enum PictureEncoding {
     Hextile,
     /// [`Encoding::ZRLE`]
     Zrle,
+    /// [`Encoding::TIGHT`]
+    Tight,
+    /// [`Encoding::RRE`]
+    Rre,
+    /// [`Encoding::ZLIB`]
+    Zlib,
+    /// [`Encoding::TRLE`]
+    Trle,
 }
 
 impl PictureEncoding {
@@ -54,6 +75,10 @@ impl PictureEncoding {
             Encoding::RAW => Some(Self::Raw),
             Encoding::HEXTILE => Some(Self::Hextile),
             Encoding::ZRLE => Some(Self::Zrle),
+            Encoding::TIGHT => Some(Self::Tight),
+            Encoding::RRE => Some(Self::Rre),
+            Encoding::ZLIB => Some(Self::Zlib),
+            Encoding::TRLE => Some(Self::Trle),
             _ => None,
         };
         wishes.iter().find_map(known).unwrap_or(Self::Raw)
@@ -66,6 +91,10 @@ impl PictureEncoding {
             Self::Raw => Encoding::RAW,
             Self::Hextile => Encoding::HEXTILE,
             Self::Zrle => Encoding::ZRLE,
+            Self::Tight => Encoding::TIGHT,
+            Self::Rre => Encoding::RRE,
+            Self::Zlib => Encoding::ZLIB,
+            Self::Trle => Encoding::TRLE,
         }
     }
 }
@@ -76,12 +105,24 @@ impl PictureEncoding {
 #[derive(Default)]
 pub struct Encoder {
     zrle: Option<zrle::Encoder>,
+    tight: Option<tight::Encoder>,
+    zlib: Option<zlib::Encoder>,
+    level: Level,
     buf: TileBuf,
     work: Work,
 }
 
 impl Encoder {
-    /// Appends the body of the rectangle `rect`, which is not empty, to `out`.
+    /// Compresses at this level from now on, as far as streams that have begun allow.
+    pub fn set_level(&mut self, level: Level) {
+        self.level = level;
+        if let Some(tight) = &mut self.tight {
+            tight.set_level(level.0);
+        }
+    }
+
+    /// Appends the body of the rectangle `rect`, which is not empty, to `out`. For Tight it has at most
+    /// [`tight::MAX_WIDTH`] columns and [`tight::MAX_PIXELS`].
     pub fn encode(
         &mut self,
         encoding: PictureEncoding,
@@ -90,14 +131,72 @@ impl Encoder {
         translator: &Translator,
         out: &mut Vec<u8>,
     ) {
-        let Self { zrle, buf, work } = self;
+        let Self { zrle, tight, zlib, level, buf, work } = self;
         match encoding {
             PictureEncoding::Raw => raw::encode(source, rect, translator, buf, out),
             PictureEncoding::Hextile => hextile::encode(source, rect, translator, buf, work, out),
             PictureEncoding::Zrle => {
-                zrle.get_or_insert_default().encode(source, rect, translator, buf, work, out);
+                let zrle = zrle.get_or_insert_with(|| zrle::Encoder::new(level.0));
+                zrle.encode(source, rect, translator, buf, work, out);
             }
+            PictureEncoding::Tight => {
+                let tight = tight.get_or_insert_with(|| tight::Encoder::new(level.0));
+                tight.encode(source, rect, translator, buf, work, out);
+            }
+            PictureEncoding::Rre => rre::encode(source, rect, translator, buf, work, out),
+            PictureEncoding::Zlib => {
+                let zlib = zlib.get_or_insert_with(|| zlib::Encoder::new(level.0));
+                zlib.encode(source, rect, translator, buf, &mut work.packed, out);
+            }
+            PictureEncoding::Trle => trle::encode(source, rect, translator, buf, work, out),
         }
+    }
+
+    /// Appends `rect` as one or more rectangles with their headers, as suits the encoding and what the rectangle
+    /// shows: at most one for each 16 rows begun and one. The limits are those of [`encode`](Self::encode). Returns how
+    /// many there are.
+    pub fn encode_rects(
+        &mut self,
+        encoding: PictureEncoding,
+        source: &dyn TileSource,
+        rect: Rect,
+        translator: &Translator,
+        out: &mut Vec<u8>,
+    ) -> u16 {
+        if encoding == PictureEncoding::Tight {
+            let Self { tight, level, buf, work, .. } = self;
+            let tight = tight.get_or_insert_with(|| tight::Encoder::new(level.0));
+            return tight.encode_rects(source, rect, translator, buf, work, out);
+        }
+        RectHeader { rect, encoding: encoding.number() }.encode(out);
+        self.encode(encoding, source, rect, translator, out);
+        1
+    }
+}
+
+/// How hard to compress: a level of zlib. Viewers ask for it by pseudo-encodings
+/// ([`Encoding::COMPRESS_LEVEL_0`] to [`Encoding::COMPRESS_LEVEL_9`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Level(u8);
+
+impl Level {
+    /// The highest that is used, whatever the viewer asks for: level 9 is more than ten times slower than this one for
+    /// an eighth less data.
+    const MOST: u8 = 6;
+
+    /// The level that a viewer asks for; 0, which would not compress at all, counts as 1.
+    #[must_use]
+    pub fn asked(wishes: &[Encoding]) -> Option<Self> {
+        let levels = Encoding::COMPRESS_LEVEL_0..=Encoding::COMPRESS_LEVEL_9;
+        let wish = wishes.iter().find(|wish| levels.contains(wish))?;
+        let level = u8::try_from(wish.0 - Encoding::COMPRESS_LEVEL_0.0).ok()?;
+        Some(Self(level.clamp(1, Self::MOST)))
+    }
+}
+
+impl Default for Level {
+    fn default() -> Self {
+        Self(deflate::LEVEL)
     }
 }
 
@@ -140,6 +239,12 @@ pub enum DecodeError {
         /// The pixels left in the tile.
         left: usize,
     },
+    /// A Tight rectangle that is compressed in a way that is not known here, as JPEG is.
+    #[error("tight control byte {0:#04x}; a fill or basic compression wanted")]
+    TightControl(u8),
+    /// A Tight filter that does not exist, or the gradient filter.
+    #[error("tight filter {0}; 0 or 1 wanted")]
+    TightFilter(u8),
     /// A subrectangle outside its tile.
     #[error("subrectangle {rect:?} outside a tile of {size:?}")]
     SubrectOutside {
@@ -169,10 +274,19 @@ mod tests {
         let preferred = |numbers: &[i32]| {
             PictureEncoding::preferred(&numbers.iter().map(|n| Encoding(*n)).collect::<Vec<_>>())
         };
-        assert_eq!(preferred(&[-223, 7, 5, 16, 0]), PictureEncoding::Hextile);
+        assert_eq!(preferred(&[-223, 4, 5, 16, 0]), PictureEncoding::Hextile);
         assert_eq!(preferred(&[1, 0, 16]), PictureEncoding::Raw);
         assert_eq!(preferred(&[i32::MIN, 16]), PictureEncoding::Zrle);
         assert_eq!(preferred(&[]), PictureEncoding::Raw);
+    }
+
+    #[test]
+    fn levels_are_asked_for_by_number_and_bounded() {
+        let asked = |numbers: &[i32]| Level::asked(&numbers.iter().map(|n| Encoding(*n)).collect::<Vec<_>>());
+        assert_eq!(asked(&[7, -223, -257, -246]), None);
+        assert_eq!(asked(&[7, -256]), Some(Level(1)));
+        assert_eq!(asked(&[-253, 7]), Some(Level(3)));
+        assert_eq!(asked(&[-247]), Some(Level(6)));
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub fn encode(
 }
 
 /// `rect` in bands of about [`BAND_PIXELS`].
-fn bands(rect: Rect) -> impl Iterator<Item = Rect> {
+pub(super) fn bands(rect: Rect) -> impl Iterator<Item = Rect> {
     let rows = u16::try_from(BAND_PIXELS / u32::from(rect.width.max(1))).unwrap_or(u16::MAX).max(1);
     (0..rect.height).step_by(usize::from(rows)).map(move |y| Rect {
         y: rect.y + y,

@@ -22,6 +22,10 @@ const RAW: u8 = 0;
 const SOLID: u8 = 1;
 /// The most colours of a packed palette.
 const PACKED: usize = 16;
+/// Subencoding 127, TRLE only: as a packed palette, with the palette of an earlier tile.
+const PACKED_AGAIN: u8 = 127;
+/// Subencoding 129, TRLE only: runs of indices into the palette of an earlier tile.
+const RLE_AGAIN: u8 = 129;
 /// Subencoding 128: runs of colours.
 const PLAIN_RLE: u8 = 128;
 /// Subencoding 128 + n, n from 2 to 127: runs of indices into a palette of n colours.
@@ -33,12 +37,16 @@ const LONG_RUN: u8 = 128;
 const PORTION: usize = 8 * 1024;
 
 /// The encoder's side of a viewer's ZRLE stream. Lives as long as the connection, because its zlib stream does.
-#[derive(Default)]
 pub struct Encoder {
     stream: Compressor,
 }
 
 impl Encoder {
+    /// The beginning of a connection's stream, at one of zlib's compression levels.
+    pub(super) fn new(level: u8) -> Self {
+        Self { stream: Compressor::with_level(level) }
+    }
+
     /// Appends the body of `rect`.
     pub(super) fn encode(
         &mut self,
@@ -70,7 +78,7 @@ impl Encoder {
 }
 
 /// Appends a tile to `work.packed` in its shortest form.
-fn encode_tile<const N: usize>(
+pub(super) fn encode_tile<const N: usize>(
     tile: &Tile<'_>,
     width: usize,
     height: usize,
@@ -287,7 +295,7 @@ impl Decoder {
         let mut unpacked = Reader::new(&self.unpacked);
         with_compressed_pixels!(translator, |pixels| {
             for area in tiles(rect, TILE) {
-                decode_tile(&mut unpacked, area, pixels, &mut self.row, canvas)
+                decode_tile(&mut unpacked, area, pixels, &mut self.row, canvas, None)
                     .map_err(|stop| match stop {
                         Stop::NeedMore => DecodeError::Short(rect),
                         Stop::Failed(error) => error,
@@ -325,27 +333,52 @@ fn pick(palette: &[Colour], index: usize) -> Result<Colour, Stop<DecodeError>> {
     colour.ok_or(Stop::Failed(DecodeError::PaletteIndex { index, length: palette.len() }))
 }
 
-fn decode_tile<const N: usize>(
+/// The palette of a tile.
+#[derive(Clone, Copy)]
+pub(super) struct Palette {
+    colours: [Colour; PALETTE],
+    length: usize,
+}
+
+impl Default for Palette {
+    fn default() -> Self {
+        Self { colours: [Colour::BLACK; PALETTE], length: 0 }
+    }
+}
+
+/// Paints a tile. `last` is the palette of an earlier tile where such a one may be used again (TRLE), and gets that of
+/// this one.
+pub(super) fn decode_tile<const N: usize>(
     reader: &mut Reader<'_>,
     area: Rect,
     pixels: Pixels<'_, N>,
     colours: &mut Vec<Colour>,
     canvas: &mut Canvas,
+    last: Option<&mut Palette>,
 ) -> Result<(), Stop<DecodeError>> {
     let (width, height) = (usize::from(area.width), usize::from(area.height));
     let all = width * height;
     colours.clear();
     let kind = reader.u8()?;
-    let palette_length = match kind {
-        2..=16 | 130..=255 => usize::from(kind & 127),
-        RAW | SOLID | PLAIN_RLE => 0,
+    let mut palette = Palette::default();
+    match (kind, &last) {
+        (2..=16 | 130..=255, _) => {
+            palette.length = usize::from(kind & 127);
+            for colour in &mut palette.colours[..palette.length] {
+                *colour = pixels.read(reader)?;
+            }
+        }
+        (RAW | SOLID | PLAIN_RLE, _) => {}
+        (PACKED_AGAIN, Some(last)) if (2..=PACKED).contains(&last.length) => palette = **last,
+        (RLE_AGAIN, Some(last)) if last.length >= 2 => palette = **last,
         _ => return Err(Stop::Failed(DecodeError::UnknownTile(kind))),
-    };
-    let mut palette = [Colour::BLACK; PALETTE];
-    let palette = &mut palette[..palette_length];
-    for colour in palette.iter_mut() {
-        *colour = pixels.read(reader)?;
     }
+    if let Some(last) = last
+        && palette.length > 0
+    {
+        *last = palette;
+    }
+    let palette = &palette.colours[..palette.length];
     let push_run = |colours: &mut Vec<Colour>, colour: Colour, run: usize| {
         let left = all - colours.len();
         if run > left {
@@ -364,8 +397,8 @@ fn decode_tile<const N: usize>(
             canvas.fill(area, pixels.read(reader)?);
             return Ok(());
         }
-        2..=16 => {
-            let bits = match palette_length {
+        2..=16 | PACKED_AGAIN => {
+            let bits = match palette.len() {
                 2 => 1,
                 3..=4 => 2,
                 _ => 4,

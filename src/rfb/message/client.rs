@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{CUT_TEXT_BYTES, Screen, cut_text_length, decode_rect, encode_rect};
+use super::{CUT_TEXT_BYTES, FENCE_PAYLOAD, Fence, Screen, cut_text_length, decode_rect, encode_rect};
 use crate::geometry::{Rect, Size};
 use crate::keysym::Keysym;
 use crate::rfb::encoding::Encoding;
@@ -15,6 +15,8 @@ const UPDATE_REQUEST: u8 = 3;
 const KEY: u8 = 4;
 const POINTER: u8 = 5;
 const CUT_TEXT: u8 = 6;
+const ENABLE_CONTINUOUS_UPDATES: u8 = 150;
+const FENCE: u8 = 248;
 const SET_DESKTOP_SIZE: u8 = 251;
 const QEMU: u8 = 255;
 const QEMU_EXTENDED_KEY: u8 = 0;
@@ -67,6 +69,15 @@ pub enum ClientMessage<'a> {
         /// The screens wanted.
         screens: Vec<Screen>,
     },
+    /// EnableContinuousUpdates: changes shall come without being asked for, or no longer.
+    EnableContinuousUpdates {
+        /// True to begin, or to go on with another area.
+        enable: bool,
+        /// Of what part of the framebuffer; as sent, maybe outside of it.
+        area: Rect,
+    },
+    /// ClientFence: an answer is wanted, or given.
+    Fence(Fence),
     /// QEMU's extended key event: as [`Key`](Self::Key), with the key's position.
     ExtendedKey {
         /// True when down.
@@ -87,6 +98,9 @@ pub enum ClientMessageError {
     /// A QEMU message of unknown type.
     #[error("unknown qemu message type {0}")]
     UnknownQemuType(u8),
+    /// A fence with too much in it.
+    #[error("a fence with {0} bytes; at most {FENCE_PAYLOAD} wanted")]
+    FenceTooLong(u8),
     /// The pixel format makes no sense.
     #[error("bad pixel format")]
     PixelFormat(#[from] PixelFormatError),
@@ -146,6 +160,14 @@ impl<'a> ClientMessage<'a> {
                 } else {
                     Self::CutText(Cow::Borrowed(reader.bytes(bytes)?))
                 }
+            }
+            ENABLE_CONTINUOUS_UPDATES => {
+                let enable = reader.u8()? != 0;
+                Self::EnableContinuousUpdates { enable, area: decode_rect(reader)? }
+            }
+            FENCE => {
+                let fence = Fence::decode(reader)?;
+                Self::Fence(fence.map_err(|length| Stop::Failed(ClientMessageError::FenceTooLong(length)))?)
             }
             SET_DESKTOP_SIZE => {
                 reader.skip(1)?;
@@ -220,6 +242,14 @@ impl<'a> ClientMessage<'a> {
                 for screen in &screens[..usize::from(count)] {
                     screen.encode(out);
                 }
+            }
+            Self::EnableContinuousUpdates { enable, area } => {
+                out.put(&[ENABLE_CONTINUOUS_UPDATES, u8::from(*enable)]);
+                encode_rect(*area, out);
+            }
+            Self::Fence(fence) => {
+                out.put_u8(FENCE);
+                fence.encode(out);
             }
             Self::ExtendedKey { pressed, keysym, keycode } => {
                 out.put(&[QEMU, QEMU_EXTENDED_KEY]);
@@ -297,9 +327,11 @@ mod tests {
 
     #[test]
     fn unknown_messages_are_named() {
-        for kind in [1, 7, 150, 248, 254] {
+        for kind in [1, 7, 151, 249, 254] {
             assert_eq!(decode(&[kind]), Err(Stop::Failed(ClientMessageError::UnknownType(kind))));
         }
+        let long = [&[248, 0, 0, 0, 0, 0, 0, 0, 65][..], &[0; 65]].concat();
+        assert_eq!(decode(&long), Err(Stop::Failed(ClientMessageError::FenceTooLong(65))));
         assert_eq!(decode(&[255, 1]), Err(Stop::Failed(ClientMessageError::UnknownQemuType(1))));
     }
 
@@ -311,6 +343,8 @@ mod tests {
                 ClientMessage::Pointer { buttons, x, y },
                 ClientMessage::Key { pressed, keysym: Keysym(keysym) },
                 ClientMessage::ExtendedKey { pressed, keysym: Keysym(keysym), keycode },
+                ClientMessage::EnableContinuousUpdates { enable: pressed, area: Rect::new(x, y, y, x) },
+                ClientMessage::Fence(Fence { flags: keysym, payload: text[..text.len().min(64)].to_vec() }),
                 ClientMessage::SetEncodings(numbers.into_iter().map(Encoding).collect()),
                 ClientMessage::CutText(Cow::Owned(text)),
             ];

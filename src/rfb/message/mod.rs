@@ -5,10 +5,12 @@
 //! part has its length in front, so that trying again costs a few comparisons.
 
 pub mod client;
+mod fence;
 pub mod handshake;
 pub mod server;
 
 pub use client::{ClientForms, ClientMessage, ClientMessageError};
+pub use fence::{FENCE_PAYLOAD, Fence};
 pub use server::{RectHeader, ServerMessage, ServerMessageError};
 
 use super::wire::{NeedMore, Reader, Writer};

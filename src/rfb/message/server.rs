@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{CUT_TEXT_BYTES, cut_text_length, decode_rect, encode_rect};
+use super::{CUT_TEXT_BYTES, FENCE_PAYLOAD, Fence, cut_text_length, decode_rect, encode_rect};
 use crate::geometry::Rect;
 use crate::rfb::encoding::Encoding;
 use crate::rfb::wire::{NeedMore, Reader, Stop, Writer};
@@ -11,6 +11,8 @@ const UPDATE: u8 = 0;
 const COLOUR_MAP: u8 = 1;
 const BELL: u8 = 2;
 const CUT_TEXT: u8 = 3;
+const END_OF_CONTINUOUS_UPDATES: u8 = 150;
+const FENCE: u8 = 248;
 
 /// A rectangle count that means "until a LastRect rectangle comes".
 pub const RECTS_UNTIL_LAST: u16 = u16::MAX;
@@ -40,6 +42,10 @@ pub enum ServerMessage<'a> {
         /// The bytes to skip.
         bytes: usize,
     },
+    /// EndOfContinuousUpdates: there are none from here on; the first one says that there could be.
+    EndOfContinuousUpdates,
+    /// ServerFence: an answer is wanted, or given.
+    Fence(Fence),
 }
 
 /// What no server may send. The stream's framing is lost with each of them.
@@ -48,6 +54,9 @@ pub enum ServerMessageError {
     /// A message of unknown type, whose length is unknown too.
     #[error("unknown message type {0}")]
     UnknownType(u8),
+    /// A fence with too much in it.
+    #[error("a fence with {0} bytes; at most {FENCE_PAYLOAD} wanted")]
+    FenceTooLong(u8),
 }
 
 impl<'a> ServerMessage<'a> {
@@ -83,6 +92,11 @@ impl<'a> ServerMessage<'a> {
                     Self::CutText(Cow::Borrowed(reader.bytes(bytes)?))
                 }
             }
+            END_OF_CONTINUOUS_UPDATES => Self::EndOfContinuousUpdates,
+            FENCE => {
+                let fence = Fence::decode(reader)?;
+                Self::Fence(fence.map_err(|length| Stop::Failed(ServerMessageError::FenceTooLong(length)))?)
+            }
             kind => return Err(Stop::Failed(ServerMessageError::UnknownType(kind))),
         })
     }
@@ -108,6 +122,11 @@ impl<'a> ServerMessage<'a> {
             Self::CutText(text) => {
                 out.put(&[CUT_TEXT, 0, 0, 0]);
                 out.put_counted(&text[..text.len().min(CUT_TEXT_BYTES)]);
+            }
+            Self::EndOfContinuousUpdates => out.put_u8(END_OF_CONTINUOUS_UPDATES),
+            Self::Fence(fence) => {
+                out.put_u8(FENCE);
+                fence.encode(out);
             }
             Self::CutTextToSkip { bytes } => {
                 out.put(&[CUT_TEXT, 0, 0, 0]);
@@ -148,13 +167,21 @@ mod tests {
 
     #[test]
     fn the_specifications_layouts_are_understood() {
-        let cases: [(&[u8], ServerMessage<'_>); 4] = [
+        let cases: [(&[u8], ServerMessage<'_>); 6] = [
             (&[0, 0, 0, 3], ServerMessage::Update { rects: 3 }),
             (
                 &[1, 0, 0, 254, 0, 2, 0, 1, 0, 2, 0, 3, 0xff, 0xff, 0, 0, 0x80, 0],
                 ServerMessage::ColourMap { first: 254, colours: vec![[1, 2, 3], [0xffff, 0, 0x8000]] },
             ),
             (&[2], ServerMessage::Bell),
+            (&[150], ServerMessage::EndOfContinuousUpdates),
+            (
+                &[248, 0, 0, 0, 0x80, 0, 0, 5, 2, b'a', b'b'],
+                ServerMessage::Fence(Fence {
+                    flags: Fence::REQUEST | Fence::SYNC_NEXT | Fence::BLOCK_BEFORE,
+                    payload: b"ab".to_vec(),
+                }),
+            ),
             (&[3, 0, 0, 0, 0, 0, 0, 1, b'x'], ServerMessage::CutText(Cow::Borrowed(b"x"))),
         ];
         for (bytes, message) in cases {

@@ -84,6 +84,9 @@ pub enum ServerError {
     /// The viewer sent a message that does not exist.
     #[error("viewer broke the protocol: {0}")]
     Message(#[from] ClientMessageError),
+    /// The viewer sends what must be answered and does not read the answers.
+    #[error("viewer leaves {0} bytes unread and asks for more")]
+    UnreadAnswers(usize),
     /// The driver went on after an error.
     #[error("the connection has ended with an earlier error")]
     Ended,

@@ -1,17 +1,22 @@
 //! What a viewer sends after the handshake.
 
 use super::event::ResizeRefusal;
-use super::{ServerConnection, ServerEvent};
+use super::{ServerConnection, ServerError, ServerEvent};
 use crate::geometry::{Rect, Size};
 use crate::keysym::Keysym;
-use crate::rfb::message::{ClientMessage, Screen};
+use crate::rfb::encoding::Encoding;
+use crate::rfb::message::{ClientMessage, Fence, Screen, ServerMessage};
 use crate::rfb::wire::from_latin1;
 
+/// A viewer that leaves this many bytes unread and goes on to send what must be answered is not one. The output for
+/// pictures, names and cut text stays below.
+const UNREAD_BYTES: usize = 4 << 20;
+
 impl ServerConnection {
-    pub(super) fn handle_message(&mut self, message: ClientMessage<'_>) {
+    pub(super) fn handle_message(&mut self, message: ClientMessage<'_>) -> Result<(), ServerError> {
         match message {
             ClientMessage::SetPixelFormat(format) => self.updates.set_format(format),
-            ClientMessage::SetEncodings(encodings) => self.updates.set_encodings(&encodings),
+            ClientMessage::SetEncodings(encodings) => self.set_encodings(&encodings)?,
             ClientMessage::UpdateRequest { incremental, area } => {
                 let area = self.updates.ask(incremental, area);
                 let event = ServerEvent::UpdateRequested { incremental, area };
@@ -40,7 +45,43 @@ impl ServerConnection {
             }
             ClientMessage::CutTextToSkip { bytes } => self.skip = bytes,
             ClientMessage::SetDesktopSize { size, screens } => self.set_desktop_size(size, &screens),
+            ClientMessage::EnableContinuousUpdates { enable, area } => {
+                self.updates.set_continuous(enable.then_some(area));
+                if !enable {
+                    self.say(&ServerMessage::EndOfContinuousUpdates)?;
+                }
+            }
+            // Messages take effect one after the other, and the output is in that order too: whatever the flags ask
+            // for is so already, if only the answer does not stand inside an update.
+            ClientMessage::Fence(fence) if fence.is_request() => {
+                self.say(&ServerMessage::Fence(fence.answer()))?;
+            }
+            ClientMessage::Fence(_) => {}
         }
+        Ok(())
+    }
+
+    /// A viewer may use fences and continuous updates once it has seen the server do so.
+    fn set_encodings(&mut self, encodings: &[Encoding]) -> Result<(), ServerError> {
+        self.updates.set_encodings(encodings);
+        if self.updates.wishes().fence && !std::mem::replace(&mut self.fence_told, true) {
+            self.say(&ServerMessage::Fence(Fence { flags: Fence::REQUEST, payload: Vec::new() }))?;
+        }
+        if self.updates.wishes().continuous_updates && !std::mem::replace(&mut self.continuous_told, true) {
+            self.say(&ServerMessage::EndOfContinuousUpdates)?;
+        }
+        Ok(())
+    }
+
+    /// Writes a message, behind the update that is under way.
+    fn say(&mut self, message: &ServerMessage<'_>) -> Result<(), ServerError> {
+        let unread = self.output.len() + self.deferred.len();
+        if unread >= UNREAD_BYTES {
+            return Err(ServerError::UnreadAnswers(unread));
+        }
+        let partial = self.updates.is_partial();
+        message.encode(if partial { &mut self.deferred } else { &mut self.output });
+        Ok(())
     }
 
     fn extended_key(&mut self, pressed: bool, keysym: Keysym, keycode: u32) {

@@ -3,8 +3,8 @@
 //! Split by sub-protocol: `handshake`, `messages` (what the viewer sends afterwards), `update` (what it is sent),
 //! `wishes` (what it understands).
 //!
-//! Deviations from RFC 6143: LastRect is never needed, because an update's rectangles are counted before they are
-//! encoded; an update that changes the size carries nothing else, as the community's specification advises.
+//! Deviations from RFC 6143: LastRect is never needed, because an update's rectangles are counted before any of it is
+//! sent; an update that changes the size carries nothing else, as the community's specification advises.
 
 mod event;
 mod handshake;
@@ -48,7 +48,8 @@ enum Phase {
 /// or a request came, and the output has been drained, it calls [`update`](Self::update). How long the handshake may
 /// take is the driver's business; until [`is_ready`](Self::is_ready) nothing but the handshake is answered.
 ///
-/// Memory: about 4 KiB, and 164 KiB more once ZRLE has been used. The input buffer holds at most one message, 1 MiB
+/// Memory: about 4 KiB, and 164 KiB more for each compressed stream in use (ZRLE has one, Tight
+/// one to three). The input buffer holds at most one message, 1 MiB
 /// of cut text being the longest; the output grows by at most about 1.3 MiB a call of `update`, by the server's name
 /// or by cut text. An error ends the connection for good.
 pub struct ServerConnection {
@@ -63,6 +64,11 @@ pub struct ServerConnection {
     forms: ClientForms,
     /// The viewer waits for the answer to SetDesktopSize.
     resize_asked: bool,
+    /// What was told once and need not be again.
+    fence_told: bool,
+    continuous_told: bool,
+    /// Messages that wait for the end of the update that is under way.
+    deferred: Vec<u8>,
     bell_due: bool,
     cut_text_due: Option<Vec<u8>>,
     updates: Updates,
@@ -83,6 +89,9 @@ impl ServerConnection {
             name: bounded_text(&options.name).to_owned(),
             forms: ClientForms::default(),
             resize_asked: false,
+            fence_told: false,
+            continuous_told: false,
+            deferred: Vec::new(),
             bell_due: false,
             cut_text_due: None,
             updates: Updates::new(options.size),
@@ -146,7 +155,7 @@ impl ServerConnection {
             Phase::Ready => {
                 let message =
                     ClientMessage::decode(reader, self.forms).map_err(|stop| stop.map(Into::into))?;
-                self.handle_message(message);
+                self.handle_message(message).map_err(Stop::Failed)?;
                 Ok(())
             }
             Phase::Ended => Err(Stop::Failed(ServerError::Ended)),
@@ -169,10 +178,16 @@ impl ServerConnection {
         matches!(self.phase, Phase::Ready)
     }
 
-    /// True while a request of the viewer is outstanding, or an update is [`UpdateOutcome::Partial`].
+    /// True while a request of the viewer is outstanding, or an update is [`UpdateOutcome::Partial`]. A viewer that
+    /// takes continuous updates wants one whenever the output has been drained, so that there is one at a time.
     #[must_use]
     pub fn wants_update(&self) -> bool {
-        self.is_ready() && self.updates.wanted()
+        self.is_ready() && self.updates.wanted() && !self.must_drain()
+    }
+
+    /// True when the next continuous update has to wait.
+    fn must_drain(&self) -> bool {
+        self.updates.is_continuous() && !self.updates.is_partial() && !self.output.is_empty()
     }
 
     /// What the viewer shall get whatever the damage: areas that it asked for not incrementally, and what an
@@ -249,11 +264,14 @@ impl ServerConnection {
     /// Encodes one update, if one is wanted and there is anything to say. `source` is the whole screen as it is
     /// now; `damage` is what changed on it since the last call that did not answer [`UpdateOutcome::Nothing`].
     pub fn update(&mut self, source: &dyn TileSource, damage: Damage<'_>) -> UpdateOutcome {
-        if !self.is_ready() {
+        if !self.is_ready() || self.must_drain() {
             return UpdateOutcome::Nothing;
         }
         self.flush_asides();
         let outcome = self.updates.write(source, damage, &self.name, &mut self.output);
+        if !self.updates.is_partial() {
+            self.output.extend(std::mem::take(&mut self.deferred));
+        }
         // What the update has just acknowledged may be used from now on.
         self.forms.extended_buttons |= self.updates.buttons_acknowledged();
         outcome

@@ -9,7 +9,7 @@ use super::event::{Damage, UpdateOutcome};
 use super::wishes::Wishes;
 use crate::geometry::{Point, Rect, Region, Size};
 use crate::rfb::encoding::pseudo::{self, CursorImage, LayoutReason};
-use crate::rfb::encoding::{Encoder, Encoding, PictureEncoding, copyrect};
+use crate::rfb::encoding::{Encoder, Encoding, PictureEncoding, copyrect, tight};
 use crate::rfb::message::{RectHeader, Screen, ServerMessage};
 use crate::rfb::pixel_format::{ColourModel, PixelFormat, Translator, cube_entry};
 use crate::rfb::tile::TileSource;
@@ -20,12 +20,22 @@ const PORTION_BYTES: usize = 256 * 1024;
 /// The most pixels of a rectangle that is not compressed: 256 KiB of 32 bits each.
 const PLAIN_PIXELS: u32 = 64 * 1024;
 
+/// The most pixels of a rectangle in RRE, which may take 12 bytes for each.
+const RRE_PIXELS: u32 = 16 * 1024;
+
 /// The most pixels of a compressed rectangle, so that an 80x25 console is one; 1 MiB of 32 bits each if nothing
 /// compresses.
 const COMPRESSED_PIXELS: u32 = 256 * 1024;
 
 /// The most rectangles of an update's picture; more are sent with the next one.
 const PIECES: usize = 16 * 1024;
+
+/// Pieces are no longer cut when so many rectangles were added to them. One piece adds at most 4096, so that the count
+/// of an update's rectangles fits into 16 bits.
+const MORE_RECTS: usize = 32 * 1024;
+
+/// Where in an update's header the number of its rectangles is.
+const RECTS_AT: usize = 2;
 
 /// The one screen's number. Not 0, which some viewers take for "none".
 const SCREEN_ID: u32 = 1;
@@ -61,6 +71,8 @@ pub(super) struct Updates {
     screen_size: Size,
     news: News,
     cursor: Option<Option<CursorImage>>,
+    /// The area whose changes are sent without being asked for (ContinuousUpdates).
+    continuous: Option<Rect>,
     /// Bounds of the areas asked for and not answered.
     asked: Option<Rect>,
     /// What is to be sent whatever the damage, inside of what is asked.
@@ -84,6 +96,7 @@ impl Updates {
             screen_size: size,
             news: News::default(),
             cursor: None,
+            continuous: None,
             asked: None,
             requested: Region::new(),
             owed: Region::new(),
@@ -156,9 +169,40 @@ impl Updates {
         news.cursor = wishes.cursor && self.cursor.is_some();
     }
 
+    pub(super) fn wishes(&self) -> &Wishes {
+        &self.wishes
+    }
+
+    pub(super) fn is_continuous(&self) -> bool {
+        self.continuous.is_some()
+    }
+
+    /// From now on the changes of an area are sent without being asked for, or no longer.
+    pub(super) fn set_continuous(&mut self, area: Option<Rect>) {
+        let ends = self.continuous.is_some() && area.is_none();
+        self.continuous = area;
+        if ends && self.requested.is_empty() {
+            // What was asked for incrementally in the meantime was not counted.
+            self.asked = None;
+        }
+        self.keep_asking();
+    }
+
+    /// Continuous updates are an incremental request that never ends.
+    fn keep_asking(&mut self) {
+        if let Some(area) = self.continuous {
+            let area = area.intersect(self.viewer_size.rect());
+            self.asked = Some(self.asked.unwrap_or_default().union(area));
+            self.promote();
+        }
+    }
+
     /// An update of `area` is wanted. Returns the part of it in the viewer's framebuffer.
     pub(super) fn ask(&mut self, incremental: bool, area: Rect) -> Rect {
         let area = area.intersect(self.viewer_size.rect());
+        if incremental && self.continuous.is_some() {
+            return area;
+        }
         self.asked = Some(self.asked.unwrap_or_default().union(area));
         if !incremental {
             self.owed.add(area);
@@ -225,12 +269,13 @@ impl Updates {
             self.owed.add(moved.intersect(bounds));
             damage.region.rects().iter().for_each(|rect| self.owed.add(rect.intersect(bounds)));
             self.promote();
-            return self.fly(source, out);
+            return self.fly(source, out, 0).0;
         }
         let Some(asked) = self.asked else { return UpdateOutcome::Nothing };
         if self.resize_due() {
             self.apply_format(out);
             self.write_size(out);
+            self.keep_asking();
             return UpdateOutcome::Complete;
         }
         let (copy, mut picture) = self.plan(damage);
@@ -246,9 +291,11 @@ impl Updates {
         self.asked = None;
         self.requested.clear();
         self.owed = rest;
+        self.keep_asking();
         self.apply_format(out);
         let count = usize::from(news) + usize::from(copy.is_some()) + pieces.len();
-        ServerMessage::Update { rects: u16::try_from(count).unwrap_or(u16::MAX) }.encode(out);
+        let header = out.len();
+        ServerMessage::Update { rects: 0 }.encode(out);
         self.write_news(name, out);
         if let Some((rect, from)) = copy {
             RectHeader { rect, encoding: Encoding::COPY_RECT }.encode(out);
@@ -256,7 +303,12 @@ impl Updates {
         }
         pieces.reverse();
         self.flight = Some(Flight { pieces, encoding: self.wishes.picture });
-        self.fly(source, out)
+        self.encoder.set_level(self.wishes.level);
+        let (outcome, more) = self.fly(source, out, MORE_RECTS);
+        // Only now it is known how many rectangles the pieces have become.
+        let count = u16::try_from(count + more).unwrap_or(u16::MAX);
+        out[header + RECTS_AT..][..2].copy_from_slice(&count.to_be_bytes());
+        outcome
     }
 
     /// What to copy and what to paint, for the viewer's whole framebuffer.
@@ -294,24 +346,31 @@ impl Updates {
         (copy, picture)
     }
 
-    /// Encodes pieces until the update is complete or its output is large.
-    fn fly(&mut self, source: &dyn TileSource, out: &mut Vec<u8>) -> UpdateOutcome {
+    /// Encodes pieces until the update is complete or its output is large. As long as there were fewer than `more`
+    /// additional rectangles, pieces may become several; returns how many were added.
+    fn fly(&mut self, source: &dyn TileSource, out: &mut Vec<u8>, more: usize) -> (UpdateOutcome, usize) {
+        let mut added = 0;
         while let Some(flight) = &mut self.flight {
             if out.len() >= PORTION_BYTES {
-                return UpdateOutcome::Partial;
+                return (UpdateOutcome::Partial, added);
             }
             let Some(rect) = flight.pieces.pop() else {
                 self.flight = None;
                 break;
             };
             let encoding = flight.encoding;
-            RectHeader { rect, encoding: encoding.number() }.encode(out);
-            self.encoder.encode(encoding, source, rect, &self.translator, out);
+            if added < more {
+                let count = self.encoder.encode_rects(encoding, source, rect, &self.translator, out);
+                added += usize::from(count).saturating_sub(1);
+            } else {
+                RectHeader { rect, encoding: encoding.number() }.encode(out);
+                self.encoder.encode(encoding, source, rect, &self.translator, out);
+            }
             if flight.pieces.is_empty() {
                 self.flight = None;
             }
         }
-        UpdateOutcome::Complete
+        (UpdateOutcome::Complete, added)
     }
 
     /// Changes to the pixel format that the viewer set last, and tells it the colours if it wants a map.
@@ -375,15 +434,18 @@ impl Updates {
 fn split(region: &Region, encoding: PictureEncoding) -> Vec<Rect> {
     let (most, grid) = match encoding {
         PictureEncoding::Raw => (PLAIN_PIXELS, 1),
-        PictureEncoding::Hextile => (PLAIN_PIXELS, 16),
+        PictureEncoding::Hextile | PictureEncoding::Trle => (PLAIN_PIXELS, 16),
+        PictureEncoding::Rre => (RRE_PIXELS, 16),
+        PictureEncoding::Zlib => (COMPRESSED_PIXELS, 1),
         PictureEncoding::Zrle => (COMPRESSED_PIXELS, 64),
+        PictureEncoding::Tight => (COMPRESSED_PIXELS, 16),
     };
     let mut rects = region.rects().to_vec();
     rects.sort_unstable_by_key(|rect| (rect.y, rect.x));
     let mut pieces = Vec::with_capacity(rects.len());
     for rect in rects {
         // The tiles' grid is kept, so that only the last piece of a rectangle has broken tiles.
-        let width = rect.width.min(2048);
+        let width = rect.width.min(tight::MAX_WIDTH);
         let rows = u16::try_from(most / u32::from(width.max(1))).unwrap_or(u16::MAX);
         let rows = (rows / grid * grid).max(grid);
         for y in (0..rect.height).step_by(usize::from(rows)) {

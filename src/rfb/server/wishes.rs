@@ -1,16 +1,19 @@
 //! What a viewer understands, from its last SetEncodings (RFC 6143 §7.5.2).
 
-use crate::rfb::encoding::{Encoding, PictureEncoding};
+use crate::rfb::encoding::{Encoding, Level, PictureEncoding};
 
 /// A viewer's abilities; unknown encodings are skipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Wishes {
     pub(super) picture: PictureEncoding,
+    pub(super) level: Level,
     pub(super) copy_rect: bool,
     pub(super) desktop_size: bool,
     pub(super) extended_desktop_size: bool,
     pub(super) desktop_name: bool,
     pub(super) cursor: bool,
+    pub(super) fence: bool,
+    pub(super) continuous_updates: bool,
     pub(super) extended_key: bool,
     pub(super) extended_buttons: bool,
 }
@@ -20,11 +23,14 @@ impl Wishes {
         let has = |encoding| encodings.contains(&encoding);
         Self {
             picture: PictureEncoding::preferred(encodings),
+            level: Level::asked(encodings).unwrap_or_default(),
             copy_rect: has(Encoding::COPY_RECT),
             desktop_size: has(Encoding::DESKTOP_SIZE),
             extended_desktop_size: has(Encoding::EXTENDED_DESKTOP_SIZE),
             desktop_name: has(Encoding::DESKTOP_NAME),
             cursor: has(Encoding::CURSOR),
+            fence: has(Encoding::FENCE),
+            continuous_updates: has(Encoding::CONTINUOUS_UPDATES),
             extended_key: has(Encoding::QEMU_EXTENDED_KEY),
             extended_buttons: has(Encoding::EXTENDED_MOUSE_BUTTONS),
         }

@@ -60,6 +60,8 @@ pub enum ConsoleEvent {
     /// The pty's other end is gone: xenconsoled ended or the domain did. Said once; then [`Console::next`] only moves
     /// what it can until [`Console::reconnect`].
     UpstreamGone,
+    /// There is room for input again, after [`Console::send`] did not take all.
+    Room,
     /// Own mode: the event channel or the ring failed for good. Drop this console.
     Closed,
 }
@@ -73,6 +75,8 @@ pub struct Console {
     input: VecDeque<u8>,
     /// Where reads of a pty go first, so that a kill does not lose them.
     in_flight: Option<InFlight>,
+    /// The last [`Self::send`] did not take all.
+    refused: bool,
 }
 
 /// Where guest output comes from.
@@ -132,7 +136,7 @@ impl Console {
     }
 
     fn of(guest: Guest, published: Option<Published>) -> Self {
-        Self { guest, published, input: VecDeque::new(), in_flight: None }
+        Self { guest, published, input: VecDeque::new(), in_flight: None, refused: false }
     }
 
     /// What belongs in `console/tty`: the path of a symlink to our pty. None when attached.
@@ -178,6 +182,10 @@ impl Console {
                     self.guest = Guest::Gone;
                     return event;
                 }
+                Poll::Pending if self.refused && self.input.len() <= INPUT_LIMIT / 2 => {
+                    self.refused = false;
+                    return Poll::Ready(ConsoleEvent::Room);
+                }
                 Poll::Pending if more_typing && self.input.len() < INPUT_LIMIT => {}
                 Poll::Pending => return Poll::Pending,
             }
@@ -203,10 +211,12 @@ impl Console {
     }
 
     /// Queues bytes for the guest and says how many were taken: all that fit below [`INPUT_LIMIT`]. What was not taken
-    /// is the caller's to keep or to refuse; what was taken is never dropped. Sent by the next [`Self::next`].
+    /// is the caller's to keep or to refuse, and [`ConsoleEvent::Room`] tells when to try again; what was taken is never
+    /// dropped. Sent by the next [`Self::next`].
     pub fn send(&mut self, bytes: &[u8]) -> usize {
         let taken = bytes.len().min(INPUT_LIMIT.saturating_sub(self.input.len()));
         self.input.extend(&bytes[..taken]);
+        self.refused = taken < bytes.len();
         taken
     }
 

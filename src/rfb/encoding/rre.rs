@@ -1,0 +1,135 @@
+//! RRE encoding (RFC 6143 §7.7.3): a background with subrectangles on it. No state survives the rectangle.
+//!
+//! It has no form for what is not made of areas: a noisy rectangle takes up to 12 bytes a pixel.
+
+use super::DecodeError;
+use super::canvas::Canvas;
+use super::pixels::{Pixels, with_pixels};
+use super::work::{PALETTE, Work};
+use crate::geometry::Rect;
+use crate::rfb::pixel_format::Translator;
+use crate::rfb::tile::{Colour, Tile, TileBuf, TileSource};
+use crate::rfb::wire::{Reader, Stop, Writer};
+
+/// The bytes of a subrectangle's position and size.
+const PLACE_BYTES: usize = 8;
+
+/// Appends the body of `rect`.
+pub(super) fn encode(
+    source: &dyn TileSource,
+    rect: Rect,
+    translator: &Translator,
+    buf: &mut TileBuf,
+    work: &mut Work,
+    out: &mut Vec<u8>,
+) {
+    with_pixels!(translator, |pixels| {
+        let (width, height) = (usize::from(rect.width), usize::from(rect.height));
+        work.values.clear();
+        // Every form is taken as pixels: RRE is for viewers that know nothing better.
+        work.packed.clear();
+        let tile: Tile<'_> = source.tile(rect, buf);
+        pixels.expand(&tile, width, height, &mut work.packed);
+        put_rects(width, pixels, work, out);
+    });
+}
+
+/// Appends the subrectangles of `work.packed`.
+fn put_rects<const N: usize>(width: usize, _: Pixels<'_, N>, work: &mut Work, out: &mut Vec<u8>) {
+    let Work { packed, values, .. } = work;
+    values.extend(packed.as_chunks::<N>().0.iter().map(|bytes| {
+        let mut all = [0; 4];
+        all[..N].copy_from_slice(bytes);
+        u32::from_le_bytes(all)
+    }));
+    // The background is the most frequent colour, where there are few of them.
+    let mut background = work.values.first().copied().unwrap_or(0);
+    if work.find_palette(PALETTE) {
+        let mut counts = [0u32; PALETTE];
+        work.indices.iter().for_each(|index| counts[usize::from(*index)] += 1);
+        let most = counts.iter().zip(&work.palette).max_by_key(|(count, _)| **count);
+        background = most.map_or(background, |(_, value)| *value);
+    }
+    let start = out.len();
+    out.put_u32(0);
+    out.put(&Pixels::<N>::bytes(background));
+    let values = &mut work.values;
+    let height = values.len() / width.max(1);
+    let mut count = 0u32;
+    for at in 0..values.len() {
+        let value = values[at];
+        if value == background {
+            continue;
+        }
+        let (x, y) = (at % width, at / width);
+        let across = values[at..(y + 1) * width].iter().take_while(|other| **other == value).count();
+        let down = (y..height)
+            .take_while(|row| values[row * width + x..][..across].iter().all(|other| *other == value))
+            .count();
+        for row in y..y + down {
+            values[row * width + x..][..across].fill(background);
+        }
+        out.put(&Pixels::<N>::bytes(value));
+        for number in [x, y, across, down] {
+            out.put_u16(u16::try_from(number).unwrap_or(0));
+        }
+        count += 1;
+    }
+    out[start..start + 4].copy_from_slice(&count.to_be_bytes());
+}
+
+/// Decodes one rectangle; goes on where it stopped when data comes in pieces.
+#[derive(Debug, Default)]
+pub struct Decoder {
+    /// How many subrectangles are to come; unknown before the background.
+    left: Option<u32>,
+}
+
+impl Decoder {
+    /// Paints as much of a rectangle as there is data for. On [`Stop::NeedMore`] the reader has consumed the
+    /// subrectangles that are complete; call again with the same `rect` and what follows them.
+    ///
+    /// # Errors
+    /// [`DecodeError::Outside`] and [`DecodeError::SubrectOutside`].
+    pub fn decode(
+        &mut self,
+        reader: &mut Reader<'_>,
+        rect: Rect,
+        translator: &Translator,
+        canvas: &mut Canvas,
+    ) -> Result<(), Stop<DecodeError>> {
+        canvas.check(rect).map_err(Stop::Failed)?;
+        with_pixels!(translator, |pixels| self.decode_rects(reader, rect, pixels, canvas))
+    }
+
+    fn decode_rects<const N: usize>(
+        &mut self,
+        reader: &mut Reader<'_>,
+        area: Rect,
+        pixels: Pixels<'_, N>,
+        canvas: &mut Canvas,
+    ) -> Result<(), Stop<DecodeError>> {
+        let mut left = match self.left {
+            Some(left) => left,
+            None => {
+                let mut head = Reader::new(reader.bytes(4 + N)?);
+                let left = head.u32()?;
+                canvas.fill(area, pixels.read(&mut head)?);
+                self.left = Some(left);
+                left
+            }
+        };
+        while left > 0 {
+            let mut subrect = Reader::new(reader.bytes(N + PLACE_BYTES)?);
+            let colour: Colour = pixels.read(&mut subrect)?;
+            let rect = Rect::new(subrect.u16()?, subrect.u16()?, subrect.u16()?, subrect.u16()?);
+            if !area.size().rect().contains(rect) {
+                return Err(Stop::Failed(DecodeError::SubrectOutside { rect, size: area.size() }));
+            }
+            canvas.fill(Rect { x: area.x + rect.x, y: area.y + rect.y, ..rect }, colour);
+            left -= 1;
+            self.left = Some(left);
+        }
+        Ok(())
+    }
+}
