@@ -15,12 +15,30 @@ use crate::host::{Host, eventually};
 const RUNS: usize = 25;
 const DOMID: u16 = 7;
 
-/// Writes `seq 1 200000` to the master of a pty as xenconsoled does, again and again, with different readers on its
-/// slave; a run ends when the writer has got rid of the last byte. What still waits in the pty then, up to 64 KiB,
-/// is left out alike for all.
+/// What xenconsoled writes at once at most, in bytes: a console ring's size (`xen/include/public/io/console.h`).
+const RING_BYTES: usize = 2048;
+
+/// Gets rid of `seq 1 200000` through the master of a pty, again and again, with different readers on its slave; a run
+/// ends when the writer has got rid of the last byte. What still waits in the pty then, up to 64 KiB, is left out alike
+/// for all.
 pub(crate) fn run() {
     let output = seq();
-    println!("\nDrain: the output of `seq 1 200000` ({} bytes) from the master of a pty", output.len());
+    // Its lines end in a line feed alone here: there is no guest's terminal between.
+    through("the program seq itself", output.len() - 200_000, |master| {
+        let output = Stdio::from(master.try_clone().expect("another handle of the pty"));
+        let status = Command::new("seq").args(["1", "200000"]).stdout(output).status().expect("seq");
+        assert!(status.success(), "{status}");
+    });
+    through("pieces of a console ring's size, as xenconsoled writes them", output.len(), |master| {
+        output.chunks(RING_BYTES).for_each(|piece| master.write_all(piece).expect("the pty"));
+    });
+    through("one write: more at once than any console can", output.len(), |master| {
+        master.write_all(&output).expect("the pty");
+    });
+}
+
+fn through(how: &str, bytes: usize, write: impl Fn(&mut File)) {
+    println!("\nDrain: the output of `seq 1 200000`, written by {how}");
     println!("{:<32} {:>12} {:>12} {:>8}", "reader", "median, MB/s", "best, MB/s", "ratio");
     for mode in ["attach", "interpose"] {
         // The history file is part of the daily road, so it stays on.
@@ -29,7 +47,7 @@ pub(crate) fn run() {
         host.start_daemon();
         let (mut master, _slave, tty) = raw_pty();
 
-        let plain = plain_reader(&tty, || rates(&mut master, &output));
+        let plain = plain_reader(&tty, || rates(&mut master, bytes, &write));
         line("plain reader (cat)", &plain, &plain);
 
         host.add_domain_with_tty(DOMID, "seq", &tty.display().to_string());
@@ -38,33 +56,29 @@ pub(crate) fn run() {
             master.write_all(b"\r\nready\r\n").expect("the pty");
             if host.history("seq").contains("ready") { Ok(()) } else { Err(host.log()) }
         });
-        let alone = rates(&mut master, &output);
+        let alone = rates(&mut master, bytes, &write);
         line(&format!("daemon, {mode}, no viewer"), &alone, &plain);
 
         let port = host.published_port(DOMID).expect("a port");
         let viewer = Viewer::connect(port);
-        let watched = rates(&mut master, &output);
+        let watched = rates(&mut master, bytes, &write);
         line(&format!("daemon, {mode}, one viewer"), &watched, &plain);
         println!("{:<32} {:>12} updates", "  which got", viewer.updates());
     }
 }
 
-/// What `seq 1 200000` prints on a terminal.
+/// What `seq 1 200000` prints on a guest's terminal, which makes a carriage return and a line feed of each line's end.
 fn seq() -> Vec<u8> {
-    let mut output = Vec::new();
-    for number in 1..=200_000 {
-        write!(output, "{number}\r\n").expect("memory");
-    }
-    output
+    (1..=200_000).flat_map(|number| format!("{number}\r\n").into_bytes()).collect()
 }
 
 /// The rates of all runs in MB/s, slowest first.
-fn rates(master: &mut File, output: &[u8]) -> Vec<f64> {
+fn rates(master: &mut File, bytes: usize, write: &impl Fn(&mut File)) -> Vec<f64> {
     let mut rates: Vec<f64> = (0..RUNS)
         .map(|_| {
             let start = Instant::now();
-            master.write_all(output).expect("the pty");
-            output.len() as f64 / start.elapsed().as_secs_f64() / 1e6
+            write(master);
+            bytes as f64 / start.elapsed().as_secs_f64() / 1e6
         })
         .collect();
     rates.sort_by(f64::total_cmp);
