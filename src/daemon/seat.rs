@@ -26,8 +26,8 @@ use crate::xen::Uuid;
 /// How much one viewer may send before the others have their turn, in bytes.
 const READ_BYTES: usize = 16 * 1024;
 
-/// How many chunks of console output are parsed before the viewers have their turn.
-const CHUNKS_PER_TURN: usize = 8;
+/// How many chunks of console output (of up to 4 KiB) are parsed before the viewers have their turn: about 1 ms of work.
+const CHUNKS_PER_TURN: usize = 64;
 
 /// How long a listener rests after a failed accept: the usual reason, too many open files, does not go away at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
