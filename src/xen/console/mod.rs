@@ -1,4 +1,4 @@
-//! Console 0 of one domain: guest output out, typed bytes in, by one of three ways (DESIGN, "Console ownership").
+//! Console 0 of one domain: guest output out, typed bytes in, by one of three ways.
 //!
 //! * **attach**: open the published pty and share it with whoever else reads it.
 //! * **interpose**: be the only reader of xenconsoled's pty and publish a pty of our own, so that `xl console` and we
