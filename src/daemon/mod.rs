@@ -13,6 +13,7 @@ mod picture_png;
 mod plain_text;
 mod seat;
 mod settings;
+mod upstream;
 
 use std::path::PathBuf;
 use std::pin::pin;
