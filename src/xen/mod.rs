@@ -10,5 +10,6 @@ pub mod paths;
 pub mod publish;
 pub mod store;
 pub mod sys;
+pub mod vif;
 
 pub use identity::{Domid, DomidError, Uuid, UuidError};

@@ -44,6 +44,19 @@ pub fn console_node(domid: Domid, node: &str) -> String {
     format!("{DOMAINS}/{domid}/console/{node}")
 }
 
+/// The directory of what we write for the guest itself: `reverse-address` and `token`.
+#[must_use]
+pub fn invitation(domid: Domid) -> String {
+    format!("{DOMAINS}/{domid}/xenvnc")
+}
+
+/// The directory in which a guest says which displays it offers by vchan, one directory a display. The guest can write
+/// anything there.
+#[must_use]
+pub fn displays(domid: Domid) -> String {
+    format!("{DOMAINS}/{domid}/data/xenvnc/display")
+}
+
 /// A node that only the toolstack sees: `type`, `device/vfb/0` and so on.
 #[must_use]
 pub fn libxl(domid: Domid, node: &str) -> String {
