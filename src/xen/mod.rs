@@ -6,6 +6,7 @@
 pub mod console;
 pub mod domains;
 mod identity;
+pub mod offer;
 pub mod paths;
 pub mod publish;
 pub mod store;

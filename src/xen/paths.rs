@@ -5,6 +5,9 @@ use super::Domid;
 /// The directory with one directory per domain.
 pub const DOMAINS: &str = "/local/domain";
 
+/// The directory of what only the toolstack sees, one directory per domain.
+pub const LIBXL: &str = "/libxl";
+
 /// The directory of our own records, one directory per domain, readable by domain 0 only.
 pub const RECORDS: &str = "/tool/xenvnc";
 
