@@ -102,13 +102,24 @@ fn source_of(address: IpAddr) -> IpAddr {
     }
 }
 
-/// Keeps a log short when the same thing happens over and over: at most so many lines in each period, and how many were
-/// left out.
+/// Keeps a log short when the same thing happens over and over: at most so many lines in each period, and at its end how
+/// many were left out.
 #[derive(Debug, Default)]
 pub struct LogLimit {
     since: Option<Instant>,
     lines: u32,
     left_out: u64,
+}
+
+/// What to do about a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Line {
+    /// Log it.
+    Log,
+    /// Leave it out.
+    LeaveOut,
+    /// Leave it out, and ask [`LogLimit::left_out`] after this time: it is the first one.
+    LeaveOutUntil(Duration),
 }
 
 impl LogLimit {
@@ -117,17 +128,29 @@ impl LogLimit {
     /// How long a period is.
     pub const PERIOD: Duration = Duration::from_secs(10);
 
-    /// Whether a line may be logged now; if so, how many were left out since the last one.
-    pub fn allow(&mut self, now: Instant) -> Option<u64> {
-        if self.since.is_none_or(|since| now.saturating_duration_since(since) >= Self::PERIOD) {
-            (self.since, self.lines) = (Some(now), 0);
+    /// Whether a line may be logged now.
+    pub fn line(&mut self, now: Instant) -> Line {
+        let since = match self.since {
+            Some(since) if now.saturating_duration_since(since) < Self::PERIOD => since,
+            _ => {
+                (self.since, self.lines) = (Some(now), 0);
+                now
+            }
+        };
+        if self.lines < Self::LINES {
+            self.lines += 1;
+            return Line::Log;
         }
-        if self.lines >= Self::LINES {
-            self.left_out += 1;
-            return None;
+        self.left_out += 1;
+        match self.left_out {
+            1 => Line::LeaveOutUntil(Self::PERIOD.saturating_sub(now.saturating_duration_since(since))),
+            _ => Line::LeaveOut,
         }
-        self.lines += 1;
-        Some(std::mem::take(&mut self.left_out))
+    }
+
+    /// How many lines were left out since this was asked last.
+    pub fn left_out(&mut self) -> u64 {
+        std::mem::take(&mut self.left_out)
     }
 }
 
@@ -208,9 +231,12 @@ mod tests {
     fn a_log_says_how_much_it_leaves_out() {
         let mut limit = LogLimit::default();
         let now = Instant::now();
-        let lines = (0..1000).filter(|_| limit.allow(now).is_some()).count();
-        assert_eq!(lines, 10);
-        assert_eq!(limit.allow(now + LogLimit::PERIOD), Some(990));
-        assert_eq!(limit.allow(now + LogLimit::PERIOD), Some(0));
+        assert!((0..10).all(|_| limit.line(now) == Line::Log));
+        let later = now + Duration::from_secs(1);
+        assert_eq!(limit.line(later), Line::LeaveOutUntil(Duration::from_secs(9)));
+        assert!((0..989).all(|_| limit.line(later) == Line::LeaveOut));
+        let next = now + LogLimit::PERIOD;
+        assert_eq!(limit.line(next), Line::Log);
+        assert_eq!((limit.left_out(), limit.left_out()), (990, 0));
     }
 }

@@ -5,10 +5,12 @@
 #![expect(clippy::expect_used, reason = "a test may stop at the first thing that does not work")]
 #![expect(clippy::print_stderr, reason = "the daemon's log belongs beside a failed assertion")]
 
+mod bridge;
 mod command_line;
 #[path = "../common/mod.rs"]
 mod common;
 mod configuration;
+mod displays;
 mod domains;
 #[path = "../viewers/guest.rs"]
 mod guest;

@@ -16,7 +16,7 @@ use super::registry::{Arrival, Caller, NotTaken, Registry, Way};
 use crate::daemon::host::Look;
 use crate::daemon::limits::check_open_files;
 use crate::daemon::upstream::UpstreamStream;
-use crate::net::admission::{Admission, LogLimit};
+use crate::net::admission::{Admission, Line, LogLimit, NotAdmitted};
 use crate::net::bridge::Tables;
 use crate::net::preamble::{Greeting, PREAMBLE_BYTES, Preamble};
 use crate::net::{BindError, Listener, Stream};
@@ -37,7 +37,7 @@ pub(super) struct ReverseListener {
 
 impl ReverseListener {
     pub(super) fn open(at: SocketAddr, gate: Arc<Gate>) -> Result<Self, BindError> {
-        let listener = Listener::tcp(at)?;
+        let listener = Listener::tcp_for_many(at)?;
         tracing::info!(address = %listener.address(), "guests' displays may connect");
         Ok(Self { task: tokio::spawn(accept_all(listener, gate)) })
     }
@@ -63,7 +63,9 @@ pub(super) struct Gate {
     pub(super) tables: Tables,
     trusted: Mutex<Vec<String>>,
     admission: Mutex<Admission>,
-    log: Mutex<LogLimit>,
+    /// A flood has a limit of its own, so that it does not hide why somebody else is refused.
+    flood_log: Arc<Mutex<LogLimit>>,
+    log: Arc<Mutex<LogLimit>>,
     /// Looking for the domain behind an address reads the interfaces of all domains: once at a time.
     searching: Semaphore,
 }
@@ -72,7 +74,7 @@ pub(super) struct Gate {
 #[derive(Debug, thiserror::Error)]
 enum Refusal {
     #[error(transparent)]
-    NotAdmitted(#[from] crate::net::admission::NotAdmitted),
+    NotAdmitted(#[from] NotAdmitted),
     #[error(transparent)]
     TooManyFiles(#[from] crate::daemon::limits::TooManyFiles),
     #[error("it said nothing within {} s, or not all of it", GREETING_LIMIT.as_secs())]
@@ -104,7 +106,8 @@ impl Gate {
             tables: Tables::default(),
             trusted: Mutex::default(),
             admission: Mutex::default(),
-            log: Mutex::default(),
+            flood_log: Arc::default(),
+            log: Arc::default(),
             searching: Semaphore::new(1),
         }
     }
@@ -180,9 +183,20 @@ impl Gate {
         {
             return;
         }
-        let Some(left_out) = lock(&self.log).allow(Instant::now()) else { return };
-        if left_out > 0 {
-            tracing::warn!(left_out, "more connections were refused than are told");
+        let log = if let Refusal::NotAdmitted(_) = refusal { &self.flood_log } else { &self.log };
+        let line = lock(log).line(Instant::now());
+        match line {
+            Line::Log => {}
+            Line::LeaveOut => return,
+            Line::LeaveOutUntil(pause) => {
+                let log = log.clone();
+                tokio::spawn(async move {
+                    tokio::time::sleep(pause).await;
+                    let connections = lock(&log).left_out();
+                    tracing::warn!(connections, "more reverse connections were refused");
+                });
+                return;
+            }
         }
         match refusal {
             Refusal::NotTaken { caller, reason } => {
