@@ -3,16 +3,21 @@
 
 pub mod canvas;
 pub mod copyrect;
+mod decoder;
 pub mod hextile;
+mod image;
 mod pixels;
 pub mod pseudo;
 pub mod raw;
 pub mod rre;
 pub mod tight;
 pub mod trle;
+mod unpacked;
 mod work;
 pub mod zlib;
 pub mod zrle;
+
+pub use decoder::Decoder;
 
 use super::deflate::{self, InflateFailure};
 use super::message::RectHeader;
@@ -252,12 +257,33 @@ pub enum DecodeError {
         /// The pixels left in the tile.
         left: usize,
     },
-    /// A Tight rectangle that is compressed in a way that is not known here, as JPEG is.
-    #[error("tight control byte {0:#04x}; a fill or basic compression wanted")]
+    /// A Tight rectangle in a form that does not exist or was not asked for, as image files may not be.
+    #[error("tight control byte {0:#04x}, which was not asked for")]
     TightControl(u8),
-    /// A Tight filter that does not exist, or the gradient filter.
-    #[error("tight filter {0}; 0 or 1 wanted")]
+    /// A Tight filter that does not exist, or the gradient filter in a format without gradients.
+    #[error("tight filter {0}; 0, 1, or (not for 8 bits a pixel) 2 wanted")]
     TightFilter(u8),
+    /// An image file is broken.
+    #[error("bad {kind}: {}", reason.escape_debug())]
+    Image {
+        /// The file's format.
+        kind: &'static str,
+        /// What its decoder says.
+        reason: String,
+    },
+    /// An image file is not as large as its rectangle.
+    #[error("an image of {width} by {height} pixels for rectangle {rect:?}")]
+    ImageSize {
+        /// The image's width in pixels.
+        width: usize,
+        /// The image's height in pixels.
+        height: usize,
+        /// The rectangle.
+        rect: Rect,
+    },
+    /// An encoding that does not exist here, or none for pictures.
+    #[error("encoding {} is not known", .0.0)]
+    UnknownEncoding(Encoding),
     /// A subrectangle outside its tile.
     #[error("subrectangle {rect:?} outside a tile of {size:?}")]
     SubrectOutside {
@@ -276,6 +302,15 @@ fn tiles(rect: Rect, side: u16) -> impl Iterator<Item = Rect> {
             Rect::new(rect.x + x, rect.y + y, side.min(rect.width - x), side.min(rect.height - y))
         })
     })
+}
+
+/// The tile of `rect` that is the `index`th in the order of [`tiles`]; `None` behind the last.
+fn tile_at(rect: Rect, side: u16, index: usize) -> Option<Rect> {
+    let columns = usize::from(rect.width.div_ceil(side));
+    let offset = |number: usize| u16::try_from(number).ok()?.checked_mul(side);
+    let (x, y) = (offset(index.checked_rem(columns)?)?, offset(index / columns)?);
+    let (width, height) = (side.min(rect.width - x), side.min(rect.height.checked_sub(y)?));
+    (height > 0).then(|| Rect::new(rect.x + x, rect.y + y, width, height))
 }
 
 #[cfg(test)]
@@ -312,5 +347,14 @@ mod tests {
             Rect::new(69, 71, 6, 1),
         ];
         assert_eq!(all, wanted);
+        for rect in [
+            Rect::new(5, 7, 70, 65),
+            Rect::new(0, 0, 3, 0),
+            Rect::new(9, 9, 0, 3),
+            Rect::new(0, 0, 1, u16::MAX),
+        ] {
+            let one_by_one: Vec<_> = (0..).map_while(|index| tile_at(rect, 16, index)).collect();
+            assert_eq!(one_by_one, tiles(rect, 16).collect::<Vec<_>>());
+        }
     }
 }
