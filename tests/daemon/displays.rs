@@ -16,7 +16,7 @@ use crate::{ANY_PORT, ATTACH, await_log, await_problem, await_row, await_served,
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A daemon that listens for displays, and where.
-fn listening() -> (Host, SocketAddr) {
+pub(crate) fn listening() -> (Host, SocketAddr) {
     let mut host = Host::new(&[ATTACH, ANY_PORT]);
     // Of the ports that were chosen for it, which the domains do not use.
     let at = SocketAddr::from((Ipv4Addr::LOCALHOST, host.first_port()));

@@ -19,6 +19,7 @@ mod guest;
 mod host;
 mod many;
 mod ports;
+mod real_displays;
 mod reload;
 mod restart;
 mod store_loss;
