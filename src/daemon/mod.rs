@@ -5,6 +5,7 @@
 
 mod console;
 mod control_socket;
+mod displays;
 mod history_dir;
 pub mod history_file;
 mod host;
