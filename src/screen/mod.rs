@@ -8,7 +8,7 @@ mod font;
 mod picture;
 mod text;
 
-pub use font::{Font, FontSize, Glyph, MAX_CELL_HEIGHT, MAX_CELL_WIDTH};
+pub use font::{BadFontSize, Font, FontSize, Glyph, MAX_CELL_HEIGHT, MAX_CELL_WIDTH};
 pub use picture::{Picture, picture};
 pub use text::{TextSeen, TextView};
 
