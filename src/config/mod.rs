@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-pub use value::{Bytes, Cells, Chords, ConsoleMode, FilePath, Lines, Listen, Ports, Switch};
+pub use value::{Bytes, Cells, Chords, ConsoleMode, FilePath, Lines, Listen, Ports, Switch, Word};
 
 /// Where the daemon looks when `--config` is not given. It may be missing; a file that was named may not.
 pub const DEFAULT_FILE: &str = "/etc/xenvnc/config.toml";
@@ -103,6 +103,8 @@ struct ConsoleLayer {
     runtime_dir: Option<FilePath>,
     columns: Option<Cells>,
     rows: Option<Cells>,
+    font: Option<Word>,
+    resize: Option<Switch>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -128,6 +130,8 @@ struct HistoryLayer {
 #[serde(default, deny_unknown_fields)]
 struct SeatLayer {
     chords: Option<Chords>,
+    clipboard: Option<Word>,
+    paste: Option<Word>,
 }
 
 /// A `[[domain]]` block: what may differ from domain to domain.
@@ -176,6 +180,10 @@ pub struct DomainConfig {
     pub columns: u16,
     /// `console.rows`.
     pub rows: u16,
+    /// `console.font`: a size in the syntax of `screen`; `None` is the built-in choice.
+    pub font: Option<String>,
+    /// `console.resize`: whether a viewer's window may change the number of columns and rows.
+    pub resize: bool,
     /// `vnc.listen`.
     pub listen: Listen,
     /// `vnc.ports`.
@@ -188,6 +196,10 @@ pub struct DomainConfig {
     pub history_bytes: u64,
     /// `seat.chords`: key chords in the syntax of `seat`; `None` means the built-in ones.
     pub chords: Option<Vec<String>>,
+    /// `seat.clipboard`: which way texts may go, in the syntax of `seat`; `None` is the built-in choice.
+    pub clipboard: Option<String>,
+    /// `seat.paste`: what becomes of control characters, in the syntax of `seat`; `None` is the built-in choice.
+    pub paste: Option<String>,
 }
 
 impl Default for Config {
@@ -206,12 +218,16 @@ impl Default for Config {
                 mode: ConsoleMode::Auto,
                 columns: 80,
                 rows: 25,
+                font: None,
+                resize: false,
                 listen: Listen { address: IpAddr::from([127, 0, 0, 1]), port: None },
                 ports: Ports(5900..=5999),
                 password_file: None,
                 history_lines: 1000,
                 history_bytes: 256 << 10,
                 chords: None,
+                clipboard: None,
+                paste: None,
             },
             overrides: Vec::new(),
         }
@@ -302,7 +318,7 @@ impl DomainConfig {
     #[must_use]
     pub fn same_place(&self, other: &Self) -> bool {
         let place = |c: &Self| {
-            (c.mode, c.columns, c.rows, c.listen, c.ports.clone(), c.history_lines, c.history_bytes)
+            (c.mode, c.columns, c.rows, c.font.clone(), c.listen, c.ports.clone(), c.history_lines, c.history_bytes)
         };
         place(self) == place(other)
     }
@@ -311,6 +327,7 @@ impl DomainConfig {
         set(&mut self.mode, console.mode);
         set(&mut self.columns, console.columns.map(|c| c.0));
         set(&mut self.rows, console.rows.map(|c| c.0));
+        set(&mut self.resize, console.resize.map(|r| r.0));
         set(&mut self.enabled, vnc.enabled.map(|e| e.0));
         set(&mut self.listen, vnc.listen);
         set(&mut self.ports, vnc.ports.clone());
@@ -321,6 +338,15 @@ impl DomainConfig {
         }
         if let Some(chords) = &seat.chords {
             self.chords = Some(chords.0.clone());
+        }
+        for (place, word) in [
+            (&mut self.font, &console.font),
+            (&mut self.clipboard, &seat.clipboard),
+            (&mut self.paste, &seat.paste),
+        ] {
+            if let Some(word) = word {
+                *place = Some(word.0.clone());
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The values that a configuration can hold, each read from text: a file and `--set` accept the same.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
@@ -174,6 +175,18 @@ impl FromStr for Chords {
     }
 }
 
+/// A word whose meaning is another module's, and is checked there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Word(pub String);
+
+impl FromStr for Word {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
 /// Deserializes what a TOML file gives (a string, a number, a boolean or an array of strings) through `FromStr`, so
 /// that a file and `--set` accept the same values and give the same errors.
 macro_rules! deserialize_by_from_str {
@@ -185,7 +198,7 @@ macro_rules! deserialize_by_from_str {
         }
     )* };
 }
-deserialize_by_from_str!(ConsoleMode, Listen, Ports, Lines, Cells, Bytes, Switch, FilePath, Chords);
+deserialize_by_from_str!(ConsoleMode, Listen, Ports, Lines, Cells, Bytes, Switch, FilePath, Chords, Word);
 
 struct Text;
 

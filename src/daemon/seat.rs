@@ -329,6 +329,7 @@ impl Driver {
             SeatCommand::Domid(domid) => self.seat.set_domid(Some(domid.into())),
             SeatCommand::Reconfigure(settings) => {
                 self.seat.set_password(settings.password.as_ref().map(|p| Password::new(p.as_bytes())));
+                self.seat.set_policies(settings.clipboard, settings.paste, settings.config.resize);
                 self.seat.set_chords(settings.chords);
             }
             // Whoever asked may have left meanwhile; that is their affair.

@@ -1,16 +1,19 @@
 //! A domain's configuration made ready for use: files read, chords parsed.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
 use crate::config::{Config, ConfigError, DomainConfig};
 use crate::rfb::security::PASSWORD_BYTES;
-use crate::seat::Chord;
+use crate::screen::FontSize;
+use crate::seat::{Chord, ClipboardPolicy, PastePolicy};
 
 /// The largest password file, in bytes; a VNC password has 8.
 const MAX_PASSWORD_FILE_BYTES: u64 = 4096;
@@ -57,6 +60,9 @@ pub(super) struct Settings {
     /// The password's text, for viewers and for `console/vnc-pass`.
     pub(super) password: Option<Secret>,
     pub(super) chords: Arc<[Chord]>,
+    pub(super) font: FontSize,
+    pub(super) clipboard: ClipboardPolicy,
+    pub(super) paste: PastePolicy,
 }
 
 impl Settings {
@@ -74,7 +80,10 @@ impl Settings {
                 .collect::<Result<_, _>>()?,
             None => Chord::defaults().into(),
         };
-        Ok(Self { config, password, chords })
+        let font = word(&config.font).map_err(|message| wrong("console.font", message))?;
+        let clipboard = word(&config.clipboard).map_err(|message| wrong("seat.clipboard", message))?;
+        let paste = word(&config.paste).map_err(|message| wrong("seat.paste", message))?;
+        Ok(Self { config, password, chords, font, clipboard, paste })
     }
 
     /// The settings of one domain, with the passwords that [`Self::check`] read.
@@ -104,6 +113,12 @@ impl Settings {
         }
         Ok(secrets)
     }
+}
+
+/// The meaning of a word, or the default where there is none.
+fn word<T: Default + FromStr<Err: Display>>(text: &Option<String>) -> Result<T, String> {
+    let text = text.as_deref();
+    text.map_or_else(|| Ok(T::default()), |text| text.parse().map_err(|error: T::Err| error.to_string()))
 }
 
 /// The first line of the password file.
@@ -160,5 +175,18 @@ mod tests {
     fn a_chord_that_is_none_is_named() {
         let text = check("seat.chords=ctrl-alt-f1,ctrl-nonsense").unwrap_err();
         assert!(text.starts_with("seat.chords: \"ctrl-nonsense\""), "{text}");
+    }
+
+    #[test]
+    fn words_that_mean_nothing_are_named() {
+        for (key, good, bad, wanted) in [
+            ("console.font", "12x24", "7x14", "10x20"),
+            ("seat.clipboard", "to-guest", "some", "from-guest"),
+            ("seat.paste", "raw", "", "filtered"),
+        ] {
+            assert_eq!(check(&format!("{key}={good}")), Ok(()));
+            let text = check(&format!("{key}={bad}")).unwrap_err();
+            assert!(text.starts_with(&format!("{key}: ")) && text.contains(wanted), "{text}");
+        }
     }
 }

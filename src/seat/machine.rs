@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::chord::Chord;
 use super::console::Console;
 use super::options::{AddViewerError, DomainState, SeatOptions, SwitchTarget, VIEWERS, ViewerId, VtError};
+use super::policy::{ClipboardPolicy, PastePolicy};
 use super::viewer::Viewer;
 use super::vt::{Source, Vt, VtNumber};
 use crate::rfb::security::{Password, Security};
@@ -90,6 +91,12 @@ impl Seat {
     pub fn set_chords(&mut self, chords: Arc<[Chord]>) {
         self.options.chords = chords;
         self.status_stale = true;
+    }
+
+    /// What viewers may do from now on: how clipboards and pastes are treated, and whether a window changes the size.
+    pub fn set_policies(&mut self, clipboard: ClipboardPolicy, paste: PastePolicy, allow_resize: bool) {
+        (self.options.clipboard, self.options.paste) = (clipboard, paste);
+        self.options.allow_resize = allow_resize;
     }
 
     /// Adds a console. Viewers who were waiting for this VT are moved to it. Nothing happens when it is there, or

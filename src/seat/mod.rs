@@ -26,6 +26,7 @@ mod machine;
 mod options;
 pub mod pacing;
 mod pointer;
+mod policy;
 mod render;
 mod report;
 pub mod scroll;
@@ -42,4 +43,5 @@ pub use options::{
     AddViewerError, DomainState, EndReason, EndedViewer, HANDSHAKE, SeatOptions, SwitchTarget, VIEWERS,
     ViewerError, ViewerId, ViewerInfo, VtError, VtInfo, VtKind,
 };
+pub use policy::{BadPolicy, ClipboardPolicy, PastePolicy};
 pub use vt::{BadVtNumber, VtNumber};

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::chord::Chord;
+use super::policy::{ClipboardPolicy, PastePolicy};
 use super::vt::VtNumber;
 use crate::rfb::security::Password;
 use crate::rfb::server::ServerError;
@@ -40,6 +41,10 @@ pub struct SeatOptions {
     /// Whether a viewer may give a text VT another size. The guest cannot learn it from its console, except by asking
     /// the terminal, so that most programs go on with the old one: off unless asked for.
     pub allow_resize: bool,
+    /// Which way clipboard texts may go.
+    pub clipboard: ClipboardPolicy,
+    /// What becomes of control characters in a paste.
+    pub paste: PastePolicy,
 }
 
 impl Default for SeatOptions {
@@ -55,6 +60,8 @@ impl Default for SeatOptions {
             chords: Chord::defaults().into(),
             password: None,
             allow_resize: false,
+            clipboard: ClipboardPolicy::default(),
+            paste: PastePolicy::default(),
         }
     }
 }

@@ -19,7 +19,6 @@ use crate::daemon::limits::check_open_files;
 use crate::daemon::seat::{SeatCommand, SeatTask};
 use crate::daemon::settings::{Secret, Settings};
 use crate::rfb::security::Password;
-use crate::screen::FontSize;
 use crate::seat::{DomainState, Seat, SeatOptions, VtNumber};
 use crate::xen::console::{Console, InFlight};
 use crate::xen::domains::{Domain, Problem};
@@ -169,7 +168,10 @@ impl Host {
                 columns: settings.config.columns,
                 rows: settings.config.rows,
                 history_lines: settings.config.history_lines,
-                font: FontSize::default(),
+                font: settings.font,
+                allow_resize: settings.config.resize,
+                clipboard: settings.clipboard,
+                paste: settings.paste,
                 chords: settings.chords.clone(),
                 password: settings.password.as_ref().map(|p| Password::new(p.as_bytes())),
                 ..SeatOptions::default()
