@@ -318,7 +318,16 @@ impl DomainConfig {
     #[must_use]
     pub fn same_place(&self, other: &Self) -> bool {
         let place = |c: &Self| {
-            (c.mode, c.columns, c.rows, c.font.clone(), c.listen, c.ports.clone(), c.history_lines, c.history_bytes)
+            (
+                c.mode,
+                c.columns,
+                c.rows,
+                c.font.clone(),
+                c.listen,
+                c.ports.clone(),
+                c.history_lines,
+                c.history_bytes,
+            )
         };
         place(self) == place(other)
     }

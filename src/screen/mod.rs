@@ -10,7 +10,7 @@ mod text;
 
 pub use font::{BadFontSize, Font, FontSize, Glyph, MAX_CELL_HEIGHT, MAX_CELL_WIDTH};
 pub use picture::{Picture, picture};
-pub use text::{TextSeen, TextView};
+pub use text::{Banner, Overlay, ScrollBar, TextSeen, TextView};
 
 use crate::geometry::{Point, Rect, Region};
 

@@ -82,9 +82,12 @@ mod tests {
 
     #[test]
     fn words_are_read_and_others_refused() {
-        for (word, to, from) in
-            [("both", true, true), ("to-guest", true, false), ("from-guest", false, true), ("off", false, false)]
-        {
+        for (word, to, from) in [
+            ("both", true, true),
+            ("to-guest", true, false),
+            ("from-guest", false, true),
+            ("off", false, false),
+        ] {
             let policy: ClipboardPolicy = word.parse().unwrap();
             assert_eq!((policy.to_guest(), policy.from_guest()), (to, from), "{word}");
         }

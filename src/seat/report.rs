@@ -6,7 +6,7 @@ use super::status_page::{self, Facts};
 use super::viewer::Viewer;
 use super::vt::{Source, Vt, VtNumber, text_size};
 use crate::geometry::Size;
-use crate::screen::{Picture, TextView, picture};
+use crate::screen::{Overlay, Picture, TextView, picture};
 use crate::terminal::{FunctionKeys, Options, Terminal, View};
 
 impl Seat {
@@ -28,8 +28,15 @@ impl Seat {
     pub fn screenshot(&self, vt: VtNumber) -> Option<Picture> {
         let have = self.vt(vt)?;
         let font = self.font();
-        let shot =
-            |terminal: &Terminal| picture(&TextView { terminal, view: View::Live, font, show_cursor: true });
+        let shot = |terminal: &Terminal| {
+            picture(&TextView {
+                terminal,
+                view: View::Live,
+                font,
+                show_cursor: true,
+                overlay: Overlay::default(),
+            })
+        };
         Some(have.terminal().map_or_else(|| shot(&self.new_status_terminal()), shot))
     }
 

@@ -10,7 +10,7 @@ use super::pointer::Pointer;
 use super::vt::VtNumber;
 use crate::geometry::Size;
 use crate::rfb::server::{Damage, ServerConnection, UpdateOutcome};
-use crate::screen::{Font, TextSeen, TextView};
+use crate::screen::{Font, Overlay, TextSeen, TextView};
 use crate::terminal::{Terminal, View};
 
 /// A viewer.
@@ -116,7 +116,8 @@ impl Viewer {
             // It is known to lack something; what exactly matters when it can be sent.
             return;
         }
-        let view = TextView { terminal, view: self.view, font, show_cursor: true };
+        let view =
+            TextView { terminal, view: self.view, font, show_cursor: true, overlay: Overlay::default() };
         let damage = view.damage(&self.seen);
         if let Some(at) = credit_at {
             let lacks =

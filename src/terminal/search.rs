@@ -61,9 +61,8 @@ impl Terminal {
             let (start, last) = (self.joined_start(line), self.joined_end(line));
             let text = self.folded(start, last, needle.exact);
             let begins = |at: &usize| {
-                text.get(*at..*at + needle.chars.len()).is_some_and(|part| {
-                    part.iter().zip(&needle.chars).all(|((c, _), wanted)| c == wanted)
-                })
+                text.get(*at..*at + needle.chars.len())
+                    .is_some_and(|part| part.iter().zip(&needle.chars).all(|((c, _), wanted)| c == wanted))
             };
             let place = |at: usize| text.get(at).map(|(_, place)| *place);
             let at = match direction {

@@ -124,7 +124,11 @@ impl Terminal {
             SelectBy::Lines => {
                 let end = self.columns().saturating_sub(1);
                 let first = Place { line: self.joined_start(first.line), column: 0 };
-                Selected { first, last: Place { line: self.joined_end(last.line), column: end }, block: false }
+                Selected {
+                    first,
+                    last: Place { line: self.joined_end(last.line), column: end },
+                    block: false,
+                }
             }
             SelectBy::Block => {
                 let columns = anchor.column.min(head.column)..=anchor.column.max(head.column);
@@ -365,7 +369,8 @@ mod tests {
 
     #[test]
     fn an_endless_line_is_followed_only_so_far() {
-        let mut terminal = Terminal::new(Options { columns: 10, rows: 4, history_lines: 5000, ..Options::default() });
+        let mut terminal =
+            Terminal::new(Options { columns: 10, rows: 4, history_lines: 5000, ..Options::default() });
         terminal.feed("x".repeat(40_000).as_bytes());
         let place = at(2000, 3);
         for by in [SelectBy::Words, SelectBy::Lines] {

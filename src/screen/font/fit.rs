@@ -94,7 +94,8 @@ mod tests {
 
     #[test]
     fn no_ink_is_lost() {
-        let source = |y: usize| if y < 16 { 0x8421_0000_u32.rotate_left(u32::try_from(y).unwrap()) } else { 0 };
+        let source =
+            |y: usize| if y < 16 { 0x8421_0000_u32.rotate_left(u32::try_from(y).unwrap()) } else { 0 };
         assert_eq!(double(0b1010_0000 << 24), 0b1100_1100 << 24);
         assert_eq!(shrink(0b1000_0100_0010_0001 << 16), 0b100_010_010_001 << 20);
         for (width, height) in [(6, 12), (10, 20), (12, 24), (16, 32)] {
@@ -104,7 +105,11 @@ mod tests {
             for y in 0..usize::from(height) {
                 let row = fit.row(y, |y| if y < 16 { 0xffff_0000 } else { 0 });
                 let right = u32::from(2 * width);
-                assert_eq!(row & (u32::MAX.checked_shr(right).unwrap_or(0)), 0, "{width}x{height} {y}: {row:x}");
+                assert_eq!(
+                    row & (u32::MAX.checked_shr(right).unwrap_or(0)),
+                    0,
+                    "{width}x{height} {y}: {row:x}"
+                );
             }
         }
         // A stroke in any row or column is still there.

@@ -100,7 +100,8 @@ impl Font {
     /// ones are free.
     #[must_use]
     pub fn builtin(size: FontSize) -> &'static Self {
-        static FONTS: [OnceLock<Font>; FontSize::ALL.len()] = [const { OnceLock::new() }; FontSize::ALL.len()];
+        static FONTS: [OnceLock<Font>; FontSize::ALL.len()] =
+            [const { OnceLock::new() }; FontSize::ALL.len()];
         let fallback = (size != FontSize::Size8x16).then(|| Self::builtin(FontSize::Size8x16).blob);
         FONTS[size as usize].get_or_init(|| Self::from_blob(size.blob(), fallback))
     }
