@@ -272,7 +272,7 @@ impl Driver {
         }
         if ready.console_gone {
             self.console = None;
-            self.typed = Vec::new();
+            self.forget_typed();
         }
         for id in ready.readable {
             self.read(id, now);
@@ -307,14 +307,14 @@ impl Driver {
     fn obey(&mut self, order: SeatCommand) {
         match order {
             SeatCommand::Console(link) => {
-                self.typed = Vec::new();
+                self.forget_typed();
                 self.console = Some(link);
                 self.console_state = DomainState::Running;
                 self.show_state();
             }
             SeatCommand::State(state) => {
                 self.console = None;
-                self.typed = Vec::new();
+                self.forget_typed();
                 self.console_state = state;
                 self.show_state();
             }
@@ -427,10 +427,19 @@ impl Driver {
         tracing::info!(domain = ?self.name, viewer = %viewer.peer, reason, "viewer left");
     }
 
+    /// What was typed for one console is not for another.
+    fn forget_typed(&mut self) {
+        self.typed = Vec::new();
+        self.seat.forget_console_input(VtNumber::CONSOLE);
+    }
+
     /// Hands typed bytes to the console. What it does not take stays, and the seat takes no more until it did.
     fn type_on(&mut self) {
         match &self.console {
             Some(console) => loop {
+                let drained = !self.seat.is_pasting(VtNumber::CONSOLE)
+                    || (self.typed.is_empty() && console.input.is_drained());
+                self.seat.set_console_drained(VtNumber::CONSOLE, drained);
                 if self.typed.is_empty() {
                     self.seat.take_console_input(VtNumber::CONSOLE, &mut self.typed);
                 }
@@ -446,8 +455,7 @@ impl Driver {
             },
             None => {
                 // Nobody is there to read it, and a later console must not.
-                self.seat.take_console_input(VtNumber::CONSOLE, &mut self.typed);
-                self.typed.clear();
+                self.forget_typed();
             }
         }
     }

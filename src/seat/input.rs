@@ -7,6 +7,7 @@ use super::keys::{Held, KeyAction};
 use super::machine::Seat;
 use super::options::{ViewerError, ViewerId};
 use super::pointer::CellPlace;
+use super::policy::PastePolicy;
 use super::scroll::{ScrollBy, WHEEL_LINES};
 use super::viewer::Viewer;
 use super::vt::{Vt, VtNumber, text_size};
@@ -132,7 +133,7 @@ impl Seat {
         viewer.view = View::Live;
         let insert = matches!(keysym, Keysym::INSERT | Keysym::KP_INSERT);
         let taken = if insert && held == (Held { shift: true, ..Held::default() }) {
-            console.paste(viewer.clipboard.text())
+            console.paste(viewer.clipboard.text(), self.options.paste)
         } else {
             console.key(keysym, held.into())
         };
@@ -171,7 +172,7 @@ impl Seat {
                     if taken {
                         viewer.pointer.told_press(button);
                     } else {
-                        own_press(viewer, vt, button);
+                        own_press(viewer, vt, button, self.options.paste);
                     }
                 }
             }
@@ -205,14 +206,14 @@ impl Seat {
 }
 
 /// A press that is not the guest's: the wheel scrolls, the middle button pastes.
-fn own_press(viewer: &mut Viewer, vt: &mut Vt, button: MouseButton) {
+fn own_press(viewer: &mut Viewer, vt: &mut Vt, button: MouseButton, policy: PastePolicy) {
     let (lines, arrow) = match button {
         MouseButton::WheelUp => (-WHEEL_LINES, Keysym::UP),
         MouseButton::WheelDown => (WHEEL_LINES, Keysym::DOWN),
         MouseButton::Middle => {
             if let Some(console) = vt.console_mut() {
                 viewer.view = View::Live;
-                if !console.paste(viewer.clipboard.text()) {
+                if !console.paste(viewer.clipboard.text(), policy) {
                     viewer.ring();
                 }
             }

@@ -149,6 +149,27 @@ impl Seat {
         }
     }
 
+    /// Whether the console has passed on all that [`Self::take_console_input`] gave: until it has, no more of a long
+    /// text is given. Drivers that cannot know leave it at true.
+    pub fn set_console_drained(&mut self, vt: VtNumber, drained: bool) {
+        if let Some(console) = self.console_mut(vt) {
+            console.set_drained(drained);
+        }
+    }
+
+    /// Whether a long text is on its way to this console.
+    #[must_use]
+    pub fn is_pasting(&self, vt: VtNumber) -> bool {
+        self.vt(vt).and_then(Vt::console).is_some_and(Console::is_pasting)
+    }
+
+    /// Forgets what was typed to a console and not taken: whoever was to read it is gone.
+    pub fn forget_console_input(&mut self, vt: VtNumber) {
+        if let Some(console) = self.console_mut(vt) {
+            console.forget_input();
+        }
+    }
+
     /// Whether this terminal answers the guest's queries (DA, CPR). Off while another reader of the console, such as
     /// `xl console` in a terminal, answers them. On at first.
     pub fn set_answering(&mut self, vt: VtNumber, answering: bool) {

@@ -14,7 +14,7 @@
 //! step 4 of the turn that brings the guest's answer.
 //!
 //! Everything here is bounded, whatever guests and viewers do: viewers ([`VIEWERS`]), what waits for a console
-//! ([`INPUT_BYTES`]), clipboards ([`CLIPBOARD_BYTES`]), keys ([`keys::HELD_KEYS`]), and one update at a time for a
+//! ([`INPUT_BYTES`], [`PASTE_BYTES`]), clipboards ([`CLIPBOARD_BYTES`]), keys ([`keys::HELD_KEYS`]), and one update at a time for a
 //! viewer that does not read. A viewer's mistake ends that viewer only.
 
 pub mod chord;
@@ -24,6 +24,7 @@ mod input;
 pub mod keys;
 mod machine;
 mod options;
+mod paste;
 pub mod pacing;
 mod pointer;
 mod policy;
@@ -43,5 +44,6 @@ pub use options::{
     AddViewerError, DomainState, EndReason, EndedViewer, HANDSHAKE, SeatOptions, SwitchTarget, VIEWERS,
     ViewerError, ViewerId, ViewerInfo, VtError, VtInfo, VtKind,
 };
+pub use paste::PASTE_BYTES;
 pub use policy::{BadPolicy, ClipboardPolicy, PastePolicy};
 pub use vt::{BadVtNumber, VtNumber};

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::console::Console;
 use super::machine::Seat;
 use super::options::{EndReason, EndedViewer, HANDSHAKE};
 use super::viewer::Viewer;
@@ -11,6 +12,7 @@ impl Seat {
     /// Encodes an update for each viewer that wants one, lacks something, has credit, and has taken all that it was
     /// sent before. Call it at the end of each turn, when every input has been taken: so a flood becomes one frame.
     pub fn render(&mut self, now: Instant) {
+        self.vts.iter_mut().filter_map(Vt::console_mut).for_each(|console| console.pace(now));
         if self.viewers.is_empty() {
             return;
         }
@@ -42,7 +44,8 @@ impl Seat {
         // Nobody is kept from seeing anything while nobody looks.
         let watched = self.vts.iter().filter(|_| !self.viewers.is_empty());
         let holds = watched.filter_map(|vt| vt.console().and_then(|console| console.held_until));
-        handshakes.chain(frames).chain(holds).min()
+        let pastes = self.vts.iter().filter_map(|vt| vt.console().and_then(Console::paste_due));
+        handshakes.chain(frames).chain(holds).chain(pastes).min()
     }
 
     /// Time has passed. Viewers whose time is over are ended and returned; close their connections. Frames that
@@ -55,6 +58,7 @@ impl Seat {
         }
         for console in self.vts.iter_mut().filter_map(Vt::console_mut) {
             console.release_late(now);
+            console.paste_late(now);
         }
         let late = |viewer: &&Viewer| viewer.handshake_until.is_some_and(|until| until <= now);
         let ended: Vec<EndedViewer> = self
