@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::banner::Line;
 use super::options::VtError;
 use super::paste::{PASTE_BYTES, PAUSE, Pasting};
 use super::policy::PastePolicy;
@@ -30,6 +31,8 @@ pub(super) struct Console {
     input: Vec<u8>,
     /// Long texts on their way.
     pasting: Option<Box<Pasting>>,
+    /// What is said of them on the screen.
+    notice: Option<Box<(String, Line)>>,
     /// The console has taken all that it was given.
     drained: bool,
     answering: bool,
@@ -44,6 +47,7 @@ impl Console {
             terminal: Terminal::new(options),
             input: Vec::new(),
             pasting: None,
+            notice: None,
             drained: true,
             answering: true,
             title: String::new(),
@@ -119,7 +123,11 @@ impl Console {
         let waiting = pasting.left();
         let taken = pasting.type_text(text);
         self.paste_on();
-        if taken { Ok(()) } else { Err(VtError::InputFull { wanted: text.len(), waiting, limit: PASTE_BYTES }) }
+        if taken {
+            Ok(())
+        } else {
+            Err(VtError::InputFull { wanted: text.len(), waiting, limit: PASTE_BYTES })
+        }
     }
 
     /// Sends the next portion of a text if the console has taken the last one.
@@ -139,9 +147,21 @@ impl Console {
         self.pasting.is_some()
     }
 
-    /// What there is to say of a text on its way.
-    pub(super) fn paste_notice(&self) -> Option<String> {
-        self.pasting.as_ref().and_then(|pasting| pasting.notice())
+    /// What there is to say of a text on its way, for all who look.
+    pub(super) fn notice(&self) -> Option<&Line> {
+        self.notice.as_ref().map(|notice| &notice.1)
+    }
+
+    /// Says anew how far a text on its way is.
+    pub(super) fn refresh_notice(&mut self) {
+        let text = self.pasting.as_ref().and_then(|pasting| pasting.notice());
+        if self.notice.as_ref().map(|notice| &notice.0) != text.as_ref() {
+            let columns = self.terminal.columns();
+            self.notice = text.map(|text| {
+                let line = Line::new(&text, columns);
+                Box::new((text, line))
+            });
+        }
     }
 
     /// The console has taken all that it was given, or has not.
@@ -167,7 +187,9 @@ impl Console {
 
     /// Time has passed.
     pub(super) fn paste_late(&mut self, now: Instant) {
-        if let Some(pasting) = self.pasting.as_mut().filter(|pasting| pasting.due.is_some_and(|due| due <= now)) {
+        if let Some(pasting) =
+            self.pasting.as_mut().filter(|pasting| pasting.due.is_some_and(|due| due <= now))
+        {
             pasting.due = None;
             self.paste_on();
         }

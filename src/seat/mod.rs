@@ -17,20 +17,23 @@
 //! ([`INPUT_BYTES`], [`PASTE_BYTES`]), clipboards ([`CLIPBOARD_BYTES`]), keys ([`keys::HELD_KEYS`]), and one update at a time for a
 //! viewer that does not read. A viewer's mistake ends that viewer only.
 
+mod banner;
 pub mod chord;
 mod clipboard;
 mod console;
+mod hand;
 mod input;
 pub mod keys;
 mod machine;
 mod options;
-mod paste;
 pub mod pacing;
+mod paste;
 mod pointer;
 mod policy;
 mod render;
 mod report;
 pub mod scroll;
+mod search;
 mod status_page;
 mod viewer;
 mod vt;
@@ -38,6 +41,7 @@ mod vt;
 pub use chord::{Chord, ChordError, Target};
 pub use clipboard::CLIPBOARD_BYTES;
 pub use console::{INPUT_BYTES, REPLY_BYTES};
+pub use hand::SELECTION_BYTES;
 pub use input::{RESIZE_COLUMNS, RESIZE_ROWS};
 pub use machine::Seat;
 pub use options::{

@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::console::Console;
 use super::machine::Seat;
 use super::options::{EndReason, EndedViewer, HANDSHAKE};
+use super::search::Search;
 use super::viewer::Viewer;
 use super::vt::Vt;
 
@@ -12,16 +13,19 @@ impl Seat {
     /// Encodes an update for each viewer that wants one, lacks something, has credit, and has taken all that it was
     /// sent before. Call it at the end of each turn, when every input has been taken: so a flood becomes one frame.
     pub fn render(&mut self, now: Instant) {
-        self.vts.iter_mut().filter_map(Vt::console_mut).for_each(|console| console.pace(now));
+        for console in self.vts.iter_mut().filter_map(Vt::console_mut) {
+            console.pace(now);
+            console.refresh_notice();
+        }
         if self.viewers.is_empty() {
             return;
         }
         self.refresh_status();
         let font = self.font();
         for viewer in &mut self.viewers {
-            let terminal = self.vts.iter().find(|vt| vt.number == viewer.vt).and_then(Vt::terminal);
-            if let Some(terminal) = terminal {
-                viewer.render(terminal, font, now);
+            let Some(vt) = self.vts.iter().find(|vt| vt.number == viewer.vt) else { continue };
+            if let Some(terminal) = vt.terminal() {
+                viewer.render(terminal, font, vt.console().and_then(Console::notice), now);
             }
         }
         for vt in &mut self.vts {
@@ -35,8 +39,8 @@ impl Seat {
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) must be called if nothing happens before: when a handshake takes
-    /// too long, when credit comes back to a viewer that waits for it, or when a guest has kept a viewer's picture
-    /// still for too long. `None` for a seat at rest.
+    /// too long, when credit comes back to a viewer that waits for it, when a guest has kept a viewer's picture still
+    /// for too long, when a paste, a search or a scrolling pointer goes on. `None` for a seat at rest.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         let handshakes = self.viewers.iter().filter_map(|viewer| viewer.handshake_until);
@@ -45,7 +49,9 @@ impl Seat {
         let watched = self.vts.iter().filter(|_| !self.viewers.is_empty());
         let holds = watched.filter_map(|vt| vt.console().and_then(|console| console.held_until));
         let pastes = self.vts.iter().filter_map(|vt| vt.console().and_then(Console::paste_due));
-        handshakes.chain(frames).chain(holds).chain(pastes).min()
+        let hands = self.viewers.iter().filter_map(|viewer| viewer.hand.scroll_at());
+        let searches = self.viewers.iter().filter_map(|viewer| viewer.search.as_ref().and_then(Search::due));
+        handshakes.chain(frames).chain(holds).chain(pastes).chain(hands).chain(searches).min()
     }
 
     /// Time has passed. Viewers whose time is over are ended and returned; close their connections. Frames that
@@ -54,6 +60,11 @@ impl Seat {
         for viewer in &mut self.viewers {
             if viewer.frame_at.is_some_and(|at| at <= now) {
                 viewer.frame_at = None;
+            }
+            let vt = self.vts.iter().find(|vt| vt.number == viewer.vt);
+            if let Some(terminal) = vt.and_then(Vt::terminal) {
+                viewer.hand_late(terminal, now);
+                viewer.search_on(terminal, now);
             }
         }
         for console in self.vts.iter_mut().filter_map(Vt::console_mut) {

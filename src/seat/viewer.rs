@@ -2,11 +2,14 @@
 
 use std::time::Instant;
 
+use super::banner::Line;
 use super::clipboard::Clipboard;
+use super::hand::Hand;
 use super::keys::Keyboard;
 use super::options::{HANDSHAKE, ViewerId, ViewerInfo};
 use super::pacing::{Credit, Pace};
 use super::pointer::Pointer;
+use super::search::Search;
 use super::vt::VtNumber;
 use crate::geometry::Size;
 use crate::rfb::server::{Damage, ServerConnection, UpdateOutcome};
@@ -27,6 +30,8 @@ pub(super) struct Viewer {
     pub(super) keyboard: Keyboard,
     pub(super) pointer: Pointer,
     pub(super) clipboard: Clipboard,
+    pub(super) hand: Hand,
+    pub(super) search: Option<Search>,
     /// It broke the protocol: what its output holds is its last.
     pub(super) dead: bool,
     /// When it must be through the handshake; `None` when it is.
@@ -62,6 +67,8 @@ impl Viewer {
             keyboard: Keyboard::default(),
             pointer: Pointer::default(),
             clipboard: Clipboard::default(),
+            hand: Hand::default(),
+            search: None,
             dead: false,
             handshake_until: Some(now + HANDSHAKE),
             frame_at: None,
@@ -90,6 +97,8 @@ impl Viewer {
         self.vt = vt;
         self.view = View::Live;
         self.seen = TextSeen::default();
+        self.hand.clear();
+        self.search = None;
         self.frame_at = None;
         self.connection.resize(size);
         self.connection.rename(name);
@@ -100,8 +109,9 @@ impl Viewer {
         self.bell = true;
     }
 
-    /// Encodes what the viewer's picture lacks, if it wants that, has credit, and has taken everything before.
-    pub(super) fn render(&mut self, terminal: &Terminal, font: &Font, now: Instant) {
+    /// Encodes what the viewer's picture lacks, if it wants that, has credit, and has taken everything before. `notice`
+    /// is to be shown over the first row.
+    pub(super) fn render(&mut self, terminal: &Terminal, font: &Font, notice: Option<&Line>, now: Instant) {
         if self.dead || !self.connection.is_ready() || !self.connection.output().is_empty() {
             return;
         }
@@ -116,8 +126,11 @@ impl Viewer {
             // It is known to lack something; what exactly matters when it can be sent.
             return;
         }
-        let view =
-            TextView { terminal, view: self.view, font, show_cursor: true, overlay: Overlay::default() };
+        self.hand.check(terminal);
+        let prompt = self.search.as_ref().map(|search| search.line().at(terminal.rows().saturating_sub(1)));
+        let banner = prompt.or_else(|| notice.map(|notice| notice.at(0)));
+        let overlay = Overlay { selection: self.hand.selected(), scroll_bar: true, banner };
+        let view = TextView { terminal, view: self.view, font, show_cursor: true, overlay };
         let damage = view.damage(&self.seen);
         if let Some(at) = credit_at {
             let lacks =

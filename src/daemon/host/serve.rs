@@ -174,7 +174,6 @@ impl Host {
                 paste: settings.paste,
                 chords: settings.chords.clone(),
                 password: settings.password.as_ref().map(|p| Password::new(p.as_bytes())),
-                ..SeatOptions::default()
             })
         };
         let mut seat = new_seat();
