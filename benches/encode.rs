@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use xenvnc::rfb::encoding::{Encoder, PictureEncoding};
 use xenvnc::rfb::pixel_format::{PixelFormat, Translator};
 use xenvnc::rfb::tile::TileSource;
-use xenvnc::screen::{Font, FontSize, Overlay, TextView};
+use xenvnc::screen::{Font, FontSize, TextOverlay, TextView};
 use xenvnc::terminal::{Options, Terminal, View};
 
 const FRAMES: usize = 300;
@@ -59,7 +59,7 @@ fn main() {
                         view: View::Live,
                         font,
                         show_cursor: true,
-                        overlay: Overlay::default(),
+                        overlay: TextOverlay::default(),
                     };
                     let start = Instant::now();
                     out.clear();

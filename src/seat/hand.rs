@@ -10,7 +10,7 @@ use super::keys::Held;
 use super::pointer::CellPlace;
 use super::scroll::ScrollBy;
 use super::viewer::Viewer;
-use crate::screen::{Font, Overlay, ScrollBar, TextView};
+use crate::screen::{Font, ScrollBar, TextOverlay, TextView};
 use crate::terminal::{MouseButton, Place, SelectBy, Selected, Terminal, View};
 
 /// A second press at the same cell within this time is a double click.
@@ -167,7 +167,7 @@ fn place(terminal: &Terminal, view: View, cell: CellPlace) -> Place {
 impl Viewer {
     /// The view of a terminal with what lies over it for this viewer.
     pub(super) fn text_view<'a>(&'a self, terminal: &'a Terminal, font: &'a Font) -> TextView<'a> {
-        let overlay = Overlay { selection: self.hand.selected(), scroll_bar: true, banner: None };
+        let overlay = TextOverlay { selection: self.hand.selected(), scroll_bar: true, banner: None };
         TextView { terminal, view: self.view, font, show_cursor: true, overlay }
     }
 

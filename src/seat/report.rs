@@ -6,7 +6,7 @@ use super::status_page::{self, Facts};
 use super::viewer::Viewer;
 use super::vt::{Source, Vt, VtNumber, text_size};
 use crate::geometry::Size;
-use crate::screen::{Overlay, Picture, TextView, picture};
+use crate::screen::{Picture, TextOverlay, TextView, picture};
 use crate::terminal::{FunctionKeys, Options, Terminal, View};
 
 impl Seat {
@@ -34,7 +34,7 @@ impl Seat {
                 view: View::Live,
                 font,
                 show_cursor: true,
-                overlay: Overlay::default(),
+                overlay: TextOverlay::default(),
             })
         };
         Some(have.terminal().map_or_else(|| shot(&self.new_status_terminal()), shot))

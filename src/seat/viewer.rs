@@ -13,7 +13,7 @@ use super::search::Search;
 use super::vt::VtNumber;
 use crate::geometry::Size;
 use crate::rfb::server::{Damage, ServerConnection, UpdateOutcome};
-use crate::screen::{Font, Overlay, TextSeen, TextView};
+use crate::screen::{Font, TextOverlay, TextSeen, TextView};
 use crate::terminal::{Terminal, View};
 
 /// A viewer.
@@ -129,7 +129,7 @@ impl Viewer {
         self.hand.check(terminal);
         let prompt = self.search.as_ref().map(|search| search.line().at(terminal.rows().saturating_sub(1)));
         let banner = prompt.or_else(|| notice.map(|notice| notice.at(0)));
-        let overlay = Overlay { selection: self.hand.selected(), scroll_bar: true, banner };
+        let overlay = TextOverlay { selection: self.hand.selected(), scroll_bar: true, banner };
         let view = TextView { terminal, view: self.view, font, show_cursor: true, overlay };
         let damage = view.damage(&self.seen);
         if let Some(at) = credit_at {

@@ -159,6 +159,7 @@ impl Viewer {
             ServerMessage::Bell => self.bells += 1,
             ServerMessage::CutText(text) => self.cut_text = Some(text.into_owned()),
             ServerMessage::CutTextToSkip { bytes } => panic!("cut text of {bytes} bytes"),
+            other => panic!("{other:?} was not asked for"),
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use proptest::prelude::*;
 use xenvnc::geometry::Rect;
 use xenvnc::rfb::tile::{Colour, TileBuf, TileSource};
-use xenvnc::screen::{Banner, Damage, Font, FontSize, Overlay, Picture, TextSeen, TextView, picture};
+use xenvnc::screen::{Banner, Damage, Font, FontSize, Picture, TextOverlay, TextSeen, TextView, picture};
 use xenvnc::terminal::{Options, Place, SelectBy, Selected, Terminal, View};
 
 use super::writing::writing;
@@ -43,7 +43,7 @@ impl Viewer {
             0 => View::Live,
             back => View::At(terminal.live_line().saturating_sub(back)),
         };
-        let overlay = Overlay { selection: self.selection, scroll_bar: true, banner: self.banner };
+        let overlay = TextOverlay { selection: self.selection, scroll_bar: true, banner: self.banner };
         let font = Font::builtin(FontSize::default());
         TextView { terminal, view, font, show_cursor: self.show_cursor, overlay }
     }

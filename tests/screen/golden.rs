@@ -7,7 +7,7 @@
 use std::fs::{self, File};
 use std::io::BufReader;
 use std::path::Path;
-use xenvnc::screen::{Font, FontSize, Overlay, Picture, TextView, picture};
+use xenvnc::screen::{Font, FontSize, Picture, TextOverlay, TextView, picture};
 use xenvnc::terminal::{Options, Terminal, View};
 
 fn render(case: &str) -> Picture {
@@ -23,7 +23,7 @@ fn render(case: &str) -> Picture {
         view: View::Live,
         font,
         show_cursor: true,
-        overlay: Overlay::default(),
+        overlay: TextOverlay::default(),
     })
 }
 

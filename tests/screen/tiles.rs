@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use std::collections::BTreeSet;
 use xenvnc::geometry::{Rect, Size};
 use xenvnc::rfb::tile::{Colour, Tile, TileBuf, TileSource};
-use xenvnc::screen::{Font, FontSize, Overlay, Picture, TextView};
+use xenvnc::screen::{Font, FontSize, Picture, TextOverlay, TextView};
 use xenvnc::terminal::{Options, Terminal, View};
 
 use super::writing::writing;
@@ -21,7 +21,7 @@ fn live(terminal: &Terminal) -> TextView<'_> {
         view: View::Live,
         font: Font::builtin(FontSize::default()),
         show_cursor: true,
-        overlay: Overlay::default(),
+        overlay: TextOverlay::default(),
     }
 }
 

@@ -30,22 +30,35 @@ impl Encoding {
     pub const RAW: Self = Self(0);
     pub const COPY_RECT: Self = Self(1);
     pub const RRE: Self = Self(2);
+    pub const CORRE: Self = Self(4);
     pub const HEXTILE: Self = Self(5);
     pub const ZLIB: Self = Self(6);
     pub const TIGHT: Self = Self(7);
     pub const TRLE: Self = Self(15);
     pub const ZRLE: Self = Self(16);
+    pub const JPEG: Self = Self(21);
+    pub const QUALITY_LEVEL_9: Self = Self(-23);
+    pub const QUALITY_LEVEL_0: Self = Self(-32);
     pub const DESKTOP_SIZE: Self = Self(-223);
     pub const LAST_RECT: Self = Self(-224);
     pub const CURSOR: Self = Self(-239);
+    pub const X_CURSOR: Self = Self(-240);
     pub const COMPRESS_LEVEL_9: Self = Self(-247);
     pub const COMPRESS_LEVEL_0: Self = Self(-256);
     pub const QEMU_EXTENDED_KEY: Self = Self(-258);
+    pub const TIGHT_PNG: Self = Self(-260);
+    pub const QEMU_LED_STATE: Self = Self(-261);
     pub const DESKTOP_NAME: Self = Self(-307);
     pub const EXTENDED_DESKTOP_SIZE: Self = Self(-308);
+    pub const XVP: Self = Self(-309);
     pub const FENCE: Self = Self(-312);
     pub const CONTINUOUS_UPDATES: Self = Self(-313);
+    pub const CURSOR_WITH_ALPHA: Self = Self(-314);
     pub const EXTENDED_MOUSE_BUTTONS: Self = Self(-316);
+    pub const VMWARE_CURSOR: Self = Self(0x574d_5664);
+    pub const VMWARE_CURSOR_POSITION: Self = Self(0x574d_5666);
+    pub const VMWARE_LED_STATE: Self = Self(0x574d_5668);
+    pub const EXTENDED_CLIPBOARD: Self = Self(0xc0a1_e5ce_u32.cast_signed());
 }
 
 /// The encodings for pictures that the server can send.

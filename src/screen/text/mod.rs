@@ -11,7 +11,7 @@ mod overlay;
 mod paint;
 
 pub use damage::TextSeen;
-pub use overlay::{Banner, Overlay, ScrollBar};
+pub use overlay::{Banner, ScrollBar, TextOverlay};
 
 use crate::geometry::{Rect, Size};
 use crate::rfb::tile::{Colour, Tile, TileBuf, TileSource};
@@ -31,7 +31,7 @@ pub struct TextView<'a> {
     /// Draw the guest's cursor, when it is visible and the view is live.
     pub show_cursor: bool,
     /// What lies over the text.
-    pub overlay: Overlay<'a>,
+    pub overlay: TextOverlay<'a>,
 }
 
 impl TileSource for TextView<'_> {

@@ -9,7 +9,7 @@ use crate::terminal::{Scroll, Selected, Terminal, View};
 
 /// What lies over the text; nothing by default.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Overlay<'a> {
+pub struct TextOverlay<'a> {
     /// Shown inverted.
     pub selection: Option<Selected>,
     /// Show a bar in the last column while the view is scrolled back. The live screen is never covered by it.
@@ -192,7 +192,7 @@ mod tests {
     }
 
     fn view(terminal: &Terminal, view: View) -> TextView<'_> {
-        let overlay = Overlay { scroll_bar: true, ..Overlay::default() };
+        let overlay = TextOverlay { scroll_bar: true, ..TextOverlay::default() };
         TextView { terminal, view, font: Font::builtin(FontSize::default()), show_cursor: true, overlay }
     }
 
