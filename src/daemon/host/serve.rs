@@ -422,9 +422,9 @@ impl Job {
 
 /// Shows what the console printed before this run. The terminal's answers of then are nobody's now.
 fn replay(seat: &mut Seat, history: &HistoryFile) {
-    let Ok(chunks) = history.replay() else { return };
-    for chunk in chunks {
-        seat.console_output(VtNumber::CONSOLE, &chunk, std::time::Instant::now());
+    let Ok(printed) = history.replay() else { return };
+    for piece in printed {
+        seat.console_output(VtNumber::CONSOLE, &piece.bytes, std::time::Instant::now());
     }
     seat.take_console_input(VtNumber::CONSOLE, &mut Vec::new());
 }
