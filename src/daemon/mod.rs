@@ -5,6 +5,7 @@
 
 mod console;
 mod control_socket;
+mod displays;
 mod history_dir;
 pub mod history_file;
 mod host;
@@ -13,6 +14,7 @@ mod picture_png;
 mod plain_text;
 mod seat;
 mod settings;
+mod upstream;
 
 use std::path::PathBuf;
 use std::pin::pin;

@@ -57,16 +57,20 @@ pub(super) struct Settings {
     /// The password's text, for viewers and for `console/vnc-pass`.
     pub(super) password: Option<Secret>,
     pub(super) chords: Arc<[Chord]>,
+    /// What the guest's own VNC servers ask for.
+    pub(super) display_password: Option<Secret>,
 }
 
 impl Settings {
     /// Reads and parses what `config` names; `place` begins the key in errors.
     fn new(place: &str, config: DomainConfig, secrets: &mut Secrets) -> Result<Self, ConfigError> {
         let wrong = |key: &str, message: String| ConfigError::Value { key: format!("{place}{key}"), message };
-        let password = match &config.password_file {
-            Some(path) => Some(secrets.get(path).map_err(|message| wrong("vnc.password_file", message))?),
-            None => None,
+        let mut password_in = |file: &Option<PathBuf>, key: &str| match file {
+            Some(path) => secrets.get(path).map(Some).map_err(|message| wrong(key, message)),
+            None => Ok(None),
         };
+        let password = password_in(&config.password_file, "vnc.password_file")?;
+        let display_password = password_in(&config.display_password_file, "display.password_file")?;
         let chords = match &config.chords {
             Some(texts) => texts
                 .iter()
@@ -74,7 +78,7 @@ impl Settings {
                 .collect::<Result<_, _>>()?,
             None => Chord::defaults().into(),
         };
-        Ok(Self { config, password, chords })
+        Ok(Self { config, password, chords, display_password })
     }
 
     /// The settings of one domain, with the passwords that [`Self::check`] read.
@@ -92,7 +96,10 @@ impl Settings {
 
     /// Whether a running seat must be told of these.
     pub(super) fn differs(&self, new: &Self) -> bool {
-        self.chords != new.chords || self.password != new.password || self.config != new.config
+        self.chords != new.chords
+            || self.password != new.password
+            || self.display_password != new.display_password
+            || self.config != new.config
     }
 
     /// Checks everything that any domain could need, so that mistakes show at the start and not when a guest boots.

@@ -6,9 +6,11 @@
 pub mod console;
 pub mod domains;
 mod identity;
+pub mod offer;
 pub mod paths;
 pub mod publish;
 pub mod store;
 pub mod sys;
+pub mod vif;
 
 pub use identity::{Domid, DomidError, Uuid, UuidError};

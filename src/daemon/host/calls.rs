@@ -83,13 +83,18 @@ impl Host {
 
     fn infos(&self) -> Vec<DomainInfo> {
         let here = self.guests.values().filter(|guest| guest.gone.is_none());
-        let mut infos: Vec<_> = here.map(Guest::info).collect();
+        let with_displays = |guest: &Guest| {
+            let displays = self.displays.registry().infos(guest.domain.uuid);
+            DomainInfo { displays, ..guest.info() }
+        };
+        let mut infos: Vec<_> = here.map(with_displays).collect();
         infos.sort_by_key(|info| info.domid);
         infos
     }
 
     fn status(&self) -> Status {
         let infos = self.infos();
+        let of_all = self.displays.problems().iter().cloned();
         let troubled = infos
             .iter()
             .filter_map(|info| info.problem.as_ref().map(|problem| format!("{}: {problem}", info.name)));
@@ -102,7 +107,7 @@ impl Host {
             xenstore_connected: *self.store.state().borrow() == Link::Connected,
             domains: infos.len(),
             viewers: self.guests.values().map(Guest::viewers).sum(),
-            problems: unserved.chain(troubled).collect(),
+            problems: of_all.chain(unserved).chain(troubled).collect(),
         }
     }
 }

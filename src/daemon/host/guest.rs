@@ -9,6 +9,7 @@ use super::console_plan::How;
 use super::watches::Watches;
 use crate::control::DomainInfo;
 use crate::daemon::console::{ConsoleCommand, ConsoleTask};
+use crate::daemon::displays::Following;
 use crate::daemon::history_file::HistoryFile;
 use crate::daemon::seat::{SeatCommand, SeatTask, TASK_LIMIT};
 use crate::daemon::settings::Settings;
@@ -50,6 +51,10 @@ pub(super) struct Guest {
     /// Why it could not be published; said once in the log.
     pub(super) unpublished: Option<String>,
     pub(super) watches: Option<Watches>,
+    /// What looks for its displays.
+    pub(super) following: Option<Following>,
+    /// Whether this life of it was told how to connect.
+    pub(super) invited: bool,
     /// Since when its domain is gone, while viewers wait for the next one.
     pub(super) gone: Option<Instant>,
     /// The life for which nothing of an endpoint is published any more, where there is no port.
@@ -155,6 +160,7 @@ impl Guest {
             console: self.console.as_ref().map_or("none", |c| c.how.name()).to_owned(),
             state: self.domain.run.map(|run| run.to_string()),
             problem: self.problem(),
+            displays: Vec::new(),
         }
     }
 

@@ -94,11 +94,13 @@ impl ClientConnection {
         }
     }
 
-    /// Takes bytes from the server, and paints. On an error, close.
+    /// Takes bytes from the server, and paints. On an error, close. What a call may cost is bounded by the framebuffer's
+    /// size, not by the length of `bytes` alone; with pieces of up to 1 MiB no honest server comes near.
     ///
     /// # Errors
     /// When the server broke the protocol or does not let us in; the connection has ended then.
     pub fn handle_input(&mut self, bytes: &[u8]) -> Result<(), ClientError> {
+        self.updates.forgive();
         let result = self.take_input(bytes);
         if result.is_err() {
             self.phase = Phase::Ended;
@@ -191,6 +193,7 @@ impl ClientConnection {
         if size.area() > limit {
             return Err(ClientError::FramebufferTooLarge { size, limit });
         }
+        self.updates.charge(size.area(), self.canvas.size())?;
         self.canvas.resize(size);
         self.updates.ask_for_all();
         Ok(())

@@ -30,6 +30,13 @@ const PSEUDO: [Encoding; 16] = [
     Encoding::CONTINUOUS_UPDATES,
 ];
 
+/// What one piece of input may have painted or copied: so many pixels, and so many times the whole framebuffer. Sixteen
+/// bytes can copy all of it; a server that answers requests, however, has little more than one picture under way. This
+/// takes about a quarter of a second.
+const PIECE_PIXELS: u64 = 128 << 20;
+/// See [`PIECE_PIXELS`].
+const PIECE_REPAINTS: u64 = 8;
+
 /// In an ExtendedDesktopSize rectangle: it answers our own SetDesktopSize.
 const BY_US: u16 = 1;
 
@@ -61,6 +68,8 @@ pub(super) struct Updates {
     /// The next request asks for everything, because nothing of the canvas is known to be right.
     all: bool,
     stage: Stage,
+    /// The pixels that the current piece of input has had painted.
+    painted: u64,
 }
 
 impl Updates {
@@ -79,6 +88,7 @@ impl Updates {
             asked: Asked::Nothing,
             all: true,
             stage: Stage::None,
+            painted: 0,
         }
     }
 
@@ -122,12 +132,28 @@ impl Updates {
         self.finish_if_complete()
     }
 
-    fn begin_rect(&mut self, header: RectHeader) -> Result<(), ClientError> {
+    /// Another piece of input begins.
+    pub(super) fn forgive(&mut self) {
+        self.painted = 0;
+    }
+
+    /// Counts pixels that are about to be painted.
+    pub(super) fn charge(&mut self, pixels: u32, size: Size) -> Result<(), ClientError> {
+        self.painted += u64::from(pixels);
+        let limit = PIECE_PIXELS + PIECE_REPAINTS * u64::from(size.area());
+        if self.painted > limit {
+            return Err(ClientError::TooMuchPainted { pixels: self.painted, limit });
+        }
+        Ok(())
+    }
+
+    fn begin_rect(&mut self, header: RectHeader, size: Size) -> Result<(), ClientError> {
         let RectHeader { rect, encoding } = header;
         if encoding != Encoding::RAW && !self.wanted.contains(&encoding) {
             return Err(ClientError::UnwantedEncoding { encoding, rect });
         }
         if !PSEUDO.contains(&encoding) {
+            self.charge(rect.area(), size)?;
             self.decoder.begin(encoding).map_err(|error| ClientError::Decode { encoding, error })?;
         }
         Ok(())
@@ -153,7 +179,7 @@ impl ClientConnection {
                 let mut attempt = *reader;
                 let header = RectHeader::decode(&mut attempt)?;
                 *reader = attempt;
-                self.updates.begin_rect(header).map_err(Stop::Failed)?;
+                self.updates.begin_rect(header, self.canvas.size()).map_err(Stop::Failed)?;
                 // A count that means "until the last" stays.
                 let left = if left == RECTS_UNTIL_LAST { left } else { left - 1 };
                 self.updates.stage = Stage::Body(left, header);
