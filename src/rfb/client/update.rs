@@ -190,7 +190,7 @@ impl ClientConnection {
         let is_last = self.consume_body(reader, header)?;
         self.updates.stage = Stage::Header(if is_last { 0 } else { left });
         if self.updates.finish_if_complete() {
-            self.events.push_back(ClientEvent::UpdateDone);
+            self.events.push(ClientEvent::UpdateDone);
         }
         Ok(())
     }
@@ -213,7 +213,7 @@ impl ClientConnection {
         let source = source.map_err(|stop| stop.map(|error| ClientError::Decode { encoding, error }))?;
         if !rect.is_empty() {
             match source {
-                Some(source) => self.events.push_back(ClientEvent::Copied { destination: rect, source }),
+                Some(source) => self.events.push(ClientEvent::Copied { destination: rect, source }),
                 None => self.note_damage(rect),
             }
         }
@@ -222,14 +222,14 @@ impl ClientConnection {
 
     /// Servers cut large pictures: what makes one rectangle with the one before is told as one.
     fn note_damage(&mut self, rect: Rect) {
-        if let Some(ClientEvent::Damaged(last)) = self.events.back_mut() {
+        if let Some(ClientEvent::Damaged(last)) = self.events.last_mut() {
             let union = last.union(rect);
             if u64::from(union.area()) <= u64::from(last.area()) + u64::from(rect.area()) {
                 *last = union;
                 return;
             }
         }
-        self.events.push_back(ClientEvent::Damaged(rect));
+        self.events.push(ClientEvent::Damaged(rect));
     }
 
     fn consume_pseudo(
@@ -251,12 +251,12 @@ impl ClientConnection {
                     self.apply_size(rect.size()).map_err(Stop::Failed)?;
                 }
                 if by == BY_US {
-                    self.events.push_back(ClientEvent::ResizeAnswered { status });
+                    self.events.push(ClientEvent::ResizeAnswered { status });
                 }
             }
             Encoding::DESKTOP_NAME => {
                 let name = pseudo::decode_desktop_name(reader).map_err(told)?;
-                self.events.push_back(ClientEvent::Renamed(name));
+                self.events.push(ClientEvent::Renamed(name));
             }
             Encoding::CURSOR => {
                 let cursor = pseudo::decode_cursor(reader, rect, translator).map_err(told)?;
@@ -275,11 +275,11 @@ impl ClientConnection {
                 self.note_cursor(cursor);
             }
             Encoding::VMWARE_CURSOR_POSITION => {
-                self.events.push_back(ClientEvent::CursorMoved(rect.origin()));
+                self.events.push(ClientEvent::CursorMoved(rect.origin()));
             }
             Encoding::QEMU_LED_STATE | Encoding::VMWARE_LED_STATE => {
                 let leds = pseudo::decode_leds(encoding, reader)?;
-                self.events.push_back(ClientEvent::Leds(leds));
+                self.events.push(ClientEvent::Leds(leds));
             }
             Encoding::QEMU_EXTENDED_KEY => self.abilities.extended_key = true,
             Encoding::EXTENDED_MOUSE_BUTTONS => self.forms.extended_buttons = true,
@@ -292,13 +292,13 @@ impl ClientConnection {
     fn apply_size(&mut self, size: Size) -> Result<(), ClientError> {
         if size != self.canvas.size() {
             self.resize(size)?;
-            self.events.push_back(ClientEvent::Resized { size });
+            self.events.push(ClientEvent::Resized { size });
         }
         Ok(())
     }
 
     fn note_cursor(&mut self, cursor: CursorImage) {
         let cursor = Some(cursor).filter(|cursor| !cursor.size.rect().is_empty());
-        self.events.push_back(ClientEvent::Cursor(cursor));
+        self.events.push(ClientEvent::Cursor(cursor));
     }
 }
