@@ -51,8 +51,6 @@ pub(super) enum SeatCommand {
     Domid(u16),
     /// The configuration changed: the password and chords for viewers from now on.
     Reconfigure(Box<super::settings::Settings>),
-    /// The guest has connected a display.
-    Upstream(Box<super::upstream::UpstreamLink>),
     /// Show a VT to every viewer.
     Switch(VtNumber, oneshot::Sender<Result<(), String>>),
     /// What a VT shows; `None` is the one that a new viewer gets.
@@ -333,7 +331,6 @@ impl Driver {
                 self.seat.set_password(settings.password.as_ref().map(|p| Password::new(p.as_bytes())));
                 self.seat.set_chords(settings.chords);
             }
-            SeatCommand::Upstream(link) => drop(link),
             // Whoever asked may have left meanwhile; that is their affair.
             SeatCommand::Switch(vt, reply) => {
                 let _ = reply.send(self.switch(vt).map_err(|error| error.to_string()));
