@@ -3,6 +3,7 @@
 #[allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 #[allow(clippy::unwrap_used, clippy::expect_used, reason = "failing is how a test reports")]
 mod common {
+    pub mod display;
     pub mod pixels;
     pub mod scene;
     pub mod viewer;

@@ -5,7 +5,7 @@
 //! once. The debt is a bounded region, so that a viewer that does not read costs no more than one that does.
 
 use super::{Copy, Damage};
-use crate::geometry::{Point, Rect, Region, Size};
+use crate::geometry::{Point, Rect, Size};
 
 /// A move is not worth having when more than this part of what it moves has to be painted anyway.
 const USELESS: u64 = 2;
@@ -109,6 +109,7 @@ impl PixelDebt {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::geometry::Region;
     use proptest::prelude::*;
 
     const SIDE: u16 = 24;

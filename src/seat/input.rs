@@ -6,7 +6,7 @@ use super::chord::Target;
 use super::keys::{Held, KeyAction};
 use super::machine::Seat;
 use super::options::{ViewerError, ViewerId};
-use super::pointer::CellPlace;
+use super::pointer::{CellPlace, ToldPointer};
 use super::scroll::{ScrollBy, WHEEL_LINES};
 use super::viewer::Viewer;
 use super::vt::{Vt, VtNumber, text_size};
@@ -53,14 +53,15 @@ impl Seat {
     fn event(&mut self, at: usize, event: ServerEvent) {
         let Some(viewer) = self.viewers.get_mut(at) else { return };
         match event {
-            // Every viewer shares: a wish to be alone does not end the others.
-            ServerEvent::Ready { shared: _ } => {
+            ServerEvent::Ready { shared } => {
                 viewer.handshake_until = None;
                 self.status_stale = true;
+                self.meet(at);
+                self.share(at, shared);
             }
             ServerEvent::Key { keysym, pressed, keycode } => self.key(at, keysym, keycode, pressed),
             ServerEvent::Pointer { buttons, x, y } => self.pointer(at, buttons, x, y),
-            ServerEvent::CutText(text) => viewer.clipboard.set(text),
+            ServerEvent::CutText(text) => self.cut(at, text),
             ServerEvent::SetDesktopSize { size } => self.resize(at, size),
             // `render` asks the connection what it wants.
             ServerEvent::UpdateRequested { .. } => {}
@@ -96,11 +97,17 @@ impl Seat {
         for action in actions {
             match *action {
                 KeyAction::Switch(target) => self.chord(at, target),
-                // A console hears of presses only; modifiers go with the other keys.
-                KeyAction::Deliver { pressed: true, vt, keysym, held, .. } if !keysym.is_modifier() => {
-                    self.type_key(at, vt, keysym, held);
+                // A display hears of everything; a console of presses only, and modifiers go with the other keys.
+                KeyAction::Deliver { vt, keysym, keycode, pressed, held } => {
+                    let view_only = self.options.view_only;
+                    if let Some(graphics) = self.graphics_at(vt) {
+                        if !view_only {
+                            graphics.key(keysym, keycode, pressed);
+                        }
+                    } else if pressed && !keysym.is_modifier() {
+                        self.type_key(at, vt, keysym, held);
+                    }
                 }
-                KeyAction::Deliver { .. } => {}
             }
         }
     }
@@ -129,6 +136,10 @@ impl Seat {
             return;
         }
         let Some(console) = vt.console_mut() else { return };
+        if self.options.view_only {
+            viewer.ring();
+            return;
+        }
         viewer.view = View::Live;
         let insert = matches!(keysym, Keysym::INSERT | Keysym::KP_INSERT);
         let taken = if insert && held == (Held { shift: true, ..Held::default() }) {
@@ -143,8 +154,16 @@ impl Seat {
 
     fn pointer(&mut self, at: usize, buttons: u16, x: u16, y: u16) {
         let cell = self.font().cell();
+        let view_only = self.options.view_only;
         let Some(viewer) = self.viewers.get_mut(at) else { return };
         let Some(vt) = self.vts.iter_mut().find(|vt| vt.number == viewer.vt) else { return };
+        if let Some(graphics) = vt.graphics_mut() {
+            if !view_only {
+                let (x, y) = graphics.pointer(buttons, x, y);
+                viewer.told_pointer = ToldPointer { buttons, x, y };
+            }
+            return;
+        }
         let Some(terminal) = vt.terminal() else { return };
         let place = CellPlace::at(x, y, cell, terminal.columns(), terminal.rows());
         let held = viewer.keyboard.held();
@@ -152,7 +171,7 @@ impl Seat {
             let event = MouseEvent { action, column: place.column, row: place.row, modifiers: held.into() };
             // Shift keeps the mouse for the viewer's own use, as in xterm; and what is shown of the past is not
             // where the guest would believe the pointer to be.
-            let for_guest = !held.shift && viewer.view == View::Live;
+            let for_guest = !held.shift && viewer.view == View::Live && !view_only;
             match action {
                 MouseAction::Release(button) => {
                     if viewer.pointer.take_told(button)
@@ -171,14 +190,30 @@ impl Seat {
                     if taken {
                         viewer.pointer.told_press(button);
                     } else {
-                        own_press(viewer, vt, button);
+                        own_press(viewer, vt, button, view_only);
                     }
                 }
             }
         }
     }
 
+    fn cut(&mut self, at: usize, text: String) {
+        let Some(viewer) = self.viewers.get_mut(at) else { return };
+        viewer.clipboard.set(text);
+        let found = self.vts.iter_mut().find(|vt| vt.number == viewer.vt);
+        if let Some(graphics) = found.and_then(Vt::graphics_mut)
+            && !self.options.view_only
+            && let Some(text) = viewer.clipboard.take_news()
+        {
+            graphics.connection.cut_text(text);
+        }
+    }
+
     fn resize(&mut self, at: usize, wanted: Size) {
+        let Some(viewer) = self.viewers.get(at) else { return };
+        if viewer.vt.is_graphics() {
+            return self.resize_display(at, wanted);
+        }
         let font = self.font();
         let cell = font.cell();
         let Some(viewer) = self.viewers.get_mut(at) else { return };
@@ -187,7 +222,7 @@ impl Seat {
         let console = self.vts.iter_mut().find(|vt| vt.number == number).and_then(Vt::console_mut);
         let refusal = match console {
             None => ResizeRefusal::Prohibited,
-            Some(_) if !self.options.allow_resize => ResizeRefusal::Prohibited,
+            Some(_) if !self.options.allow_resize || self.options.view_only => ResizeRefusal::Prohibited,
             Some(_) if columns < 2 || rows < 1 => ResizeRefusal::InvalidLayout,
             Some(_) if columns > RESIZE_COLUMNS || rows > RESIZE_ROWS => ResizeRefusal::OutOfResources,
             Some(console) => {
@@ -204,13 +239,32 @@ impl Seat {
     }
 }
 
+impl Seat {
+    /// Hands a viewer's wish for another size on to the guest's display; the guest answers.
+    fn resize_display(&mut self, at: usize, wanted: Size) {
+        let most = self.options.max_pixels;
+        let Some(viewer) = self.viewers.get_mut(at) else { return };
+        let found = self.vts.iter_mut().find(|vt| vt.number == viewer.vt);
+        let Some(graphics) = found.and_then(Vt::graphics_mut) else { return };
+        let refusal = if wanted.area() > most {
+            ResizeRefusal::OutOfResources
+        } else if self.options.view_only || !graphics.connection.set_desktop_size(wanted) {
+            ResizeRefusal::Prohibited
+        } else {
+            graphics.resize_for = Some(viewer.id);
+            return;
+        };
+        viewer.connection.refuse_resize(refusal);
+    }
+}
+
 /// A press that is not the guest's: the wheel scrolls, the middle button pastes.
-fn own_press(viewer: &mut Viewer, vt: &mut Vt, button: MouseButton) {
+fn own_press(viewer: &mut Viewer, vt: &mut Vt, button: MouseButton, view_only: bool) {
     let (lines, arrow) = match button {
         MouseButton::WheelUp => (-WHEEL_LINES, Keysym::UP),
         MouseButton::WheelDown => (WHEEL_LINES, Keysym::DOWN),
         MouseButton::Middle => {
-            if let Some(console) = vt.console_mut() {
+            if !view_only && let Some(console) = vt.console_mut() {
                 viewer.view = View::Live;
                 if !console.paste(viewer.clipboard.text()) {
                     viewer.ring();
@@ -223,7 +277,7 @@ fn own_press(viewer: &mut Viewer, vt: &mut Vt, button: MouseButton) {
     let alternate = viewer.view == View::Live && vt.terminal().is_some_and(Terminal::is_alternate);
     match vt.console_mut() {
         // The alternate screen has no history; what shows there mostly scrolls by arrow keys.
-        Some(console) if alternate => {
+        Some(console) if alternate && !view_only => {
             for _ in 0..WHEEL_LINES {
                 console.key(arrow, Modifiers::default());
             }

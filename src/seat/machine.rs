@@ -5,7 +5,11 @@ use std::time::Instant;
 
 use super::chord::Chord;
 use super::console::Console;
-use super::options::{AddViewerError, DomainState, SeatOptions, SwitchTarget, VIEWERS, ViewerId, VtError};
+use super::graphics::Graphics;
+use super::options::{
+    AddViewerError, DomainState, EndedViewer, SeatOptions, SwitchTarget, VIEWERS, ViewerId, VtError,
+};
+use super::upstreams::{Arriving, EndedUpstream};
 use super::viewer::Viewer;
 use super::vt::{Source, Vt, VtNumber};
 use crate::rfb::security::{Password, Security};
@@ -22,6 +26,13 @@ pub struct Seat {
     pub(super) viewers: Vec<Viewer>,
     next_viewer: u64,
     default_vt: VtNumber,
+    pub(super) next_upstream: u64,
+    /// Servers in the guest that are not through the handshake.
+    pub(super) arriving: Vec<Arriving>,
+    /// Servers that the seat has ended and the driver does not know of.
+    pub(super) ended: Vec<EndedUpstream>,
+    /// Viewers that must leave and are still there.
+    pub(super) displaced: Vec<EndedViewer>,
     /// The status page does not show how things are.
     pub(super) status_stale: bool,
 }
@@ -37,6 +48,10 @@ impl Seat {
             viewers: Vec::new(),
             next_viewer: 1,
             default_vt: VtNumber::CONSOLE,
+            next_upstream: 1,
+            arriving: Vec::new(),
+            ended: Vec::new(),
+            displaced: Vec::new(),
             status_stale: true,
         }
     }
@@ -57,6 +72,10 @@ impl Seat {
     #[must_use]
     pub const fn default_vt(&self) -> VtNumber {
         self.default_vt
+    }
+
+    pub(super) fn set_default_vt(&mut self, vt: VtNumber) {
+        self.default_vt = vt;
     }
 
     /// The guest has this name now.
@@ -224,13 +243,27 @@ impl Seat {
     }
 
     /// Moves everybody who is not pinned; returns who that was.
-    fn move_unpinned(&mut self, vt: VtNumber) -> Vec<usize> {
+    pub(super) fn move_unpinned(&mut self, vt: VtNumber) -> Vec<usize> {
         let unpinned: Vec<usize> =
             self.viewers.iter().enumerate().filter(|(_, viewer)| !viewer.pinned).map(|(at, _)| at).collect();
         for at in &unpinned {
             self.show(*at, vt);
         }
         unpinned
+    }
+
+    /// Makes a viewer and the server whose picture it sees known to each other: pointer, clipboards. On a text VT the
+    /// viewer gets a pointer of ours in place of the guest's.
+    pub(super) fn meet(&mut self, at: usize) {
+        let Some(viewer) = self.viewers.get_mut(at) else { return };
+        let found = self.vts.iter_mut().find(|vt| vt.number == viewer.vt).and_then(Vt::graphics_mut);
+        match found {
+            Some(graphics) => {
+                graphics.enter();
+                viewer.meet(graphics, self.options.view_only);
+            }
+            None => viewer.leave_graphics(),
+        }
     }
 
     pub(super) fn pin(&mut self, at: usize, pin: bool) {
@@ -249,6 +282,7 @@ impl Seat {
         if let Some(viewer) = self.viewers.get_mut(at) {
             viewer.show(vt, size, &name);
         }
+        self.meet(at);
         self.status_stale = true;
         self.focus(old, 0, false);
         self.focus(vt, 1, true);
@@ -269,6 +303,12 @@ impl Seat {
         let Some(viewer) = self.viewers.get_mut(at) else { return };
         let (vt, place, modifiers) = (viewer.vt, viewer.pointer.place(), viewer.keyboard.held().into());
         let buttons = viewer.pointer.leave();
+        let told = std::mem::take(&mut viewer.told_pointer);
+        if told.buttons != 0
+            && let Some(graphics) = self.graphics_at(vt)
+        {
+            graphics.pointer(0, told.x, told.y);
+        }
         if let Some(console) = self.console_mut(vt) {
             for button in buttons {
                 let action = MouseAction::Release(button);
@@ -304,6 +344,11 @@ impl Seat {
 
     pub(super) fn console_mut(&mut self, vt: VtNumber) -> Option<&mut Console> {
         self.vts.iter_mut().find(|have| have.number == vt)?.console_mut()
+    }
+
+    /// The server whose picture a VT shows, if it is such a VT.
+    pub(super) fn graphics_at(&mut self, vt: VtNumber) -> Option<&mut Graphics> {
+        self.vts.iter_mut().find(|have| have.number == vt)?.graphics_mut()
     }
 
     pub(super) fn viewer_place(&self, id: ViewerId) -> Option<usize> {

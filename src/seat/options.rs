@@ -16,6 +16,9 @@ pub const VIEWERS: usize = 32;
 /// The time that a viewer has to get through the handshake, a person's typing of a password included.
 pub const HANDSHAKE: Duration = Duration::from_secs(30);
 
+/// The most pixels of a guest's display unless told otherwise: two screens of 4K side by side. A pixel takes four bytes.
+pub const MAX_PIXELS: u32 = 2 * 3840 * 2160;
+
 /// How a seat is made.
 #[derive(Debug, Clone)]
 pub struct SeatOptions {
@@ -40,6 +43,26 @@ pub struct SeatOptions {
     /// Whether a viewer may give a text VT another size. The guest cannot learn it from its console, except by asking
     /// the terminal, so that most programs go on with the old one: off unless asked for.
     pub allow_resize: bool,
+    /// Whether viewers may only look: what they type, click and cut does not reach the guest. They may still change VTs.
+    pub view_only: bool,
+    /// What becomes of the others when a viewer asks to be alone.
+    pub sharing: Sharing,
+    /// Whether a viewer that is moved to another VT by the seat itself sees a short notice.
+    pub notices: bool,
+    /// The most pixels of a guest's display.
+    pub max_pixels: u32,
+}
+
+/// What becomes of the other viewers when one asks to be alone (RFC 6143 §7.3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Sharing {
+    /// They stay: everybody shares.
+    #[default]
+    Always,
+    /// They are ended.
+    Asked,
+    /// It is ended if there are others.
+    First,
 }
 
 impl Default for SeatOptions {
@@ -55,6 +78,10 @@ impl Default for SeatOptions {
             chords: Chord::defaults().into(),
             password: None,
             allow_resize: false,
+            view_only: false,
+            sharing: Sharing::default(),
+            notices: true,
+            max_pixels: MAX_PIXELS,
         }
     }
 }
@@ -139,6 +166,8 @@ pub struct ViewerInfo {
 pub enum VtKind {
     /// A console of the guest.
     Console,
+    /// The picture of an RFB server in the guest.
+    Graphics,
     /// Our own page about the seat.
     Status,
 }
@@ -150,12 +179,14 @@ pub struct VtInfo {
     pub number: VtNumber,
     /// What it shows.
     pub kind: VtKind,
-    /// Columns.
+    /// Columns; of a graphics VT pixels.
     pub columns: u16,
-    /// Rows.
+    /// Rows; of a graphics VT pixels.
     pub rows: u16,
-    /// What the guest called its window, if it did; guest text without control characters.
+    /// What the guest called its window, if it did; guest text, for a graphics VT as it came.
     pub title: String,
+    /// How a graphics VT is connected.
+    pub origin: String,
     /// How many viewers look at it.
     pub viewers: usize,
 }
@@ -180,6 +211,12 @@ pub enum EndReason {
         /// The time that it had.
         limit: Duration,
     },
+    /// Another viewer asked to be alone, and [`Sharing::Asked`] holds.
+    #[error("another viewer asked to be alone")]
+    Displaced,
+    /// It asked to be alone, others were there, and [`Sharing::First`] holds.
+    #[error("the viewer asked to be alone and there are others")]
+    NotAlone,
 }
 
 /// Why a viewer is not let in.

@@ -13,6 +13,7 @@ pub const HEXTILE: i32 = 5;
 pub const ZRLE: i32 = 16;
 pub const DESKTOP_SIZE: i32 = -223;
 pub const LAST_RECT: i32 = -224;
+pub const CURSOR: i32 = -239;
 pub const DESKTOP_NAME: i32 = -307;
 pub const EXTENDED_DESKTOP_SIZE: i32 = -308;
 
@@ -46,6 +47,8 @@ pub struct Viewer {
     /// Pixels that came in rectangles of pixels.
     pub painted: u64,
     pub cut_text: Option<String>,
+    /// The size of the pointer that it was told to draw.
+    pub cursor: Option<Size>,
     /// Status of the last ExtendedDesktopSize that answered a client.
     pub resize_status: Option<u16>,
     /// What came instead of being let in.
@@ -72,6 +75,7 @@ impl Viewer {
             copies: 0,
             painted: 0,
             cut_text: None,
+            cursor: None,
             resize_status: None,
             refusal: None,
             waiting: false,
@@ -293,6 +297,12 @@ impl Viewer {
             DESKTOP_NAME => {
                 let length = bytes.u32()? as usize;
                 self.name = String::from_utf8(bytes.take(length)?.to_vec()).unwrap();
+                return Some(false);
+            }
+            CURSOR => {
+                let mask = usize::from(rect.width).div_ceil(8) * usize::from(rect.height);
+                bytes.take(rect.area() as usize * self.format.bytes() + mask)?;
+                self.cursor = Some(rect.size());
                 return Some(false);
             }
             LAST_RECT => return Some(true),
