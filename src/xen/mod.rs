@@ -5,10 +5,12 @@
 
 pub mod console;
 pub mod domains;
+pub mod event_channel;
 mod identity;
 pub mod paths;
 pub mod publish;
 pub mod store;
 pub mod sys;
+pub mod vchan;
 
 pub use identity::{Domid, DomidError, Uuid, UuidError};
