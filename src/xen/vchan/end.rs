@@ -329,3 +329,264 @@ impl Ring {
 fn limit(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::fs::File;
+    use std::os::fd::AsFd;
+    use std::os::unix::fs::FileExt;
+    use std::sync::Arc;
+
+    use nix::sys::memfd::{MFdFlags, memfd_create};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::xen::sys::mapping::Mapping;
+
+    /// A file that both ends map; what the peer does beyond its role is done to the file.
+    fn pages(count: usize) -> Arc<File> {
+        let file = File::from(memfd_create("vchan", MFdFlags::MFD_CLOEXEC).expect("a memfd"));
+        file.set_len(4096 * count as u64).expect("pages");
+        Arc::new(file)
+    }
+
+    fn map(file: &File, count: usize, access: Access) -> Box<dyn Pages> {
+        let count = NonZeroUsize::new(count).expect("pages");
+        Box::new(Shared::new(Mapping::pages(file.as_fd(), 0, count, access).expect("a mapping")))
+    }
+
+    struct Pair {
+        control: Arc<File>,
+        client: End,
+        server: End,
+    }
+
+    /// Both ends of a vchan whose indices start at `start`, as after many bytes.
+    fn pair(left: u16, right: u16, start: u32) -> Pair {
+        let sizes = RingSizes::from_orders(left, right).expect("sizes");
+        let control = pages(1);
+        let mut shared = Vec::new();
+        let mut server = End::server(map(&control, 1, Access::ReadWrite), sizes, |count| {
+            let file = pages(count.get());
+            shared.push((shared.len() as u32, Arc::clone(&file)));
+            let references = vec![shared.len() as u32 - 1; count.get()];
+            Ok((map(&file, count.get(), Access::ReadWrite), references))
+        })
+        .expect("a server");
+        for offset in [0, 4, 8, 12] {
+            control.write_all_at(&start.to_ne_bytes(), offset).expect("an index");
+        }
+        (server.read.own, server.write.own) = (start, start);
+        assert_eq!(server.peer(), Peer::Expected);
+        let client = End::client(map(&control, 1, Access::ReadWrite), |references, access| {
+            let first = *references.first().expect("references");
+            let file = shared.iter().find(|(reference, _)| *reference == first).expect("a known reference");
+            Ok(map(&file.1, references.len(), access))
+        })
+        .expect("a client");
+        assert_eq!(server.peer(), Peer::Here);
+        Pair { control, client, server }
+    }
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Write { server: bool, count: usize },
+        Read { server: bool, count: usize },
+        Want { server: bool, direction: Direction },
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let count = prop_oneof![0usize..20, 900usize..1200, 3000usize..9000];
+        let direction = prop_oneof![Just(Direction::Read), Just(Direction::Write)];
+        prop_oneof![
+            (any::<bool>(), count.clone()).prop_map(|(server, count)| Step::Write { server, count }),
+            (any::<bool>(), count).prop_map(|(server, count)| Step::Read { server, count }),
+            (any::<bool>(), direction).prop_map(|(server, direction)| Step::Want { server, direction }),
+        ]
+    }
+
+    /// Values at which indices and their differences turn over, and any others.
+    fn index() -> impl Strategy<Value = u32> {
+        prop_oneof![
+            any::<u32>(),
+            (0u32..20_000).prop_map(|near| near.wrapping_sub(10_000)),
+            (0u32..20_000).prop_map(|near| 0x8000_0000u32.wrapping_add(near).wrapping_sub(10_000)),
+        ]
+    }
+
+    fn orders() -> impl Strategy<Value = (u16, u16)> {
+        prop_oneof![Just((10, 11)), Just((11, 10)), Just((11, 12)), Just((12, 13)), Just((13, 10))]
+    }
+
+    /// What a ring holds and what was asked for, kept beside it.
+    #[derive(Default)]
+    struct Model {
+        in_flight: VecDeque<u8>,
+        next: u8,
+        /// Whether its reader wants to be told of bytes, and its writer of room.
+        wants: [bool; 2],
+    }
+
+    proptest! {
+        /// Two honest ends: bytes come out as they went in, and an event is due exactly when the other end asked.
+        #[test]
+        fn bytes_come_in_order_and_events_when_asked(
+            (left, right) in orders(),
+            start in index(),
+            steps in prop::collection::vec(step(), 1..120),
+        ) {
+            let Pair { mut client, mut server, .. } = pair(left, right, start);
+            // The rings that the client and the server write. Both ends start by wanting bytes.
+            let mut models: [Model; 2] = Default::default();
+            let sizes = [1usize << left, 1 << right];
+            for model in &mut models {
+                model.wants = [true, false];
+            }
+            for step in steps {
+                match step {
+                    Step::Write { server: by_server, count } => {
+                        let end = if by_server { &mut server } else { &mut client };
+                        let model = &mut models[usize::from(by_server)];
+                        let bytes: Vec<u8> = (0..count).map(|at| model.next.wrapping_add(at as u8)).collect();
+                        let fits = count.min(sizes[usize::from(by_server)] - model.in_flight.len());
+                        let moved = end.write(&bytes).expect("an honest peer");
+                        prop_assert_eq!(moved.count, fits);
+                        prop_assert_eq!(moved.notify, fits > 0 && std::mem::take(&mut model.wants[0]));
+                        model.in_flight.extend(&bytes[..fits]);
+                        model.next = model.next.wrapping_add(fits as u8);
+                    }
+                    Step::Read { server: by_server, count } => {
+                        let end = if by_server { &mut server } else { &mut client };
+                        let model = &mut models[usize::from(!by_server)];
+                        let mut buffer = vec![0xEE; count];
+                        let there = count.min(model.in_flight.len());
+                        let moved = end.read(&mut buffer).expect("an honest peer");
+                        prop_assert_eq!(moved.count, there);
+                        prop_assert_eq!(moved.notify, there > 0 && std::mem::take(&mut model.wants[1]));
+                        let wanted: Vec<u8> = model.in_flight.drain(..there).collect();
+                        prop_assert_eq!(&buffer[..there], &wanted[..]);
+                        prop_assert!(buffer[there..].iter().all(|byte| *byte == 0xEE));
+                    }
+                    Step::Want { server: by_server, direction } => {
+                        let end = if by_server { &server } else { &client };
+                        end.want(direction);
+                        match direction {
+                            Direction::Read => models[usize::from(!by_server)].wants[0] = true,
+                            Direction::Write => models[usize::from(by_server)].wants[1] = true,
+                        }
+                    }
+                }
+                for (by_server, end) in [(false, &mut client), (true, &mut server)] {
+                    let inward = models[usize::from(!by_server)].in_flight.len();
+                    let outward = models[usize::from(by_server)].in_flight.len();
+                    prop_assert_eq!(end.is_ready(Direction::Read), inward > 0);
+                    prop_assert_eq!(end.is_ready(Direction::Write), outward < sizes[usize::from(by_server)]);
+                }
+            }
+        }
+
+        /// A peer that writes whatever it likes over the whole control page, between any two calls.
+        #[test]
+        fn corrupt_control_page_is_an_error_or_a_count_within_bounds(
+            by_server in any::<bool>(),
+            rounds in prop::collection::vec(
+                (prop::collection::vec(any::<u8>(), 1024), [index(), index(), index(), index()], any::<bool>(), 0usize..9000),
+                1..20,
+            ),
+        ) {
+            let Pair { control, mut client, mut server } = pair(12, 13, u32::MAX - 100);
+            let (end, read_size, write_size) =
+                if by_server { (&mut server, 4096, 8192) } else { (&mut client, 8192, 4096) };
+            for (page, indices, near, count) in rounds {
+                control.write_all_at(&page, 0).expect("write");
+                let before = (end.read.own, end.write.own);
+                for (slot, index) in indices.into_iter().enumerate() {
+                    // Sometimes near our own, so that it may pass for right.
+                    let own = if slot < 2 { before.0 } else { before.1 };
+                    let index = if near { own.wrapping_add(index % 10_000) } else { index };
+                    control.write_all_at(&index.to_ne_bytes(), 4 * slot as u64).expect("write");
+                }
+                let mut buffer = vec![0; count];
+                match end.read(&mut buffer) {
+                    Ok(moved) => {
+                        prop_assert!(moved.count <= count.min(read_size));
+                        prop_assert_eq!(end.read.own, before.0.wrapping_add(moved.count as u32));
+                    }
+                    Err(VchanError::Index { used, size, .. }) => {
+                        prop_assert!(used > size);
+                        prop_assert_eq!(end.read.own, before.0);
+                    }
+                    Err(other) => prop_assert!(false, "{other}"),
+                }
+                match end.write(&buffer) {
+                    Ok(moved) => prop_assert!(moved.count <= count.min(write_size)),
+                    Err(VchanError::Index { .. }) => prop_assert_eq!(end.write.own, before.1),
+                    Err(other) => prop_assert!(false, "{other}"),
+                }
+            }
+        }
+
+        /// A page that is anything at all.
+        #[test]
+        fn no_page_makes_a_client_panic_or_map_too_much(
+            page in prop::collection::vec(any::<u8>(), 4096),
+            (left, right, live) in (0u16..24, 0u16..24, 0u8..3),
+        ) {
+            let control = pages(1);
+            control.write_all_at(&page, 0).expect("write");
+            control.write_all_at(&[left.to_ne_bytes(), right.to_ne_bytes()].concat(), 16).expect("write");
+            control.write_all_at(&[live], 21).expect("write");
+            let rings = pages(256);
+            let mut mapped = 0;
+            let client = End::client(map(&control, 1, Access::ReadWrite), |references, access| {
+                mapped += references.len();
+                Ok(map(&rings, references.len(), access))
+            });
+            prop_assert!(mapped <= 512);
+            prop_assert_eq!(client.is_ok(), live == 1 && RingSizes::from_orders(left, right).is_ok());
+        }
+    }
+
+    #[test]
+    fn fewer_pages_than_the_ring_needs_are_refused() {
+        let Pair { control, .. } = pair(12, 13, 0);
+        let one = pages(1);
+        let error = End::client(map(&control, 1, Access::ReadWrite), |_, access| Ok(map(&one, 1, access)))
+            .expect_err("a ring of two pages in one");
+        assert!(matches!(error, VchanError::System { .. }));
+    }
+
+    #[test]
+    fn pages_have_the_layout_of_the_header() {
+        let Pair { control, mut client, mut server } = pair(12, 20, 0);
+        let page = || {
+            let mut page = [0; 4096];
+            control.read_exact_at(&mut page, 0).expect("read");
+            page
+        };
+        let at = page();
+        assert_eq!(at[16..20], [12, 0, 20, 0], "orders");
+        assert_eq!(at[20..24], [1, 1, 1, 1], "both are there, and want to be told of bytes");
+        assert_eq!(at[24..32], [0, 0, 0, 0, 1, 0, 0, 0], "the left ring's page, then the right one's");
+        assert_eq!(
+            (at[1048..1052].iter().max(), at[1052..].iter().max()),
+            (Some(&1), Some(&0)),
+            "257 references"
+        );
+        assert_eq!(client.write(b"abc").expect("room"), Moved { count: 3, notify: true });
+        assert_eq!(page()[..8], [0, 0, 0, 0, 3, 0, 0, 0], "left: consumed, produced");
+        assert_eq!(page()[22], 0, "the server is told once, until it asks again");
+        assert_eq!(server.read(&mut [0; 2]).expect("bytes"), Moved { count: 2, notify: false });
+        assert_eq!(page()[..8], [2, 0, 0, 0, 3, 0, 0, 0]);
+        assert_eq!(server.write(b"defg").expect("room"), Moved { count: 4, notify: true });
+        assert_eq!(page()[8..16], [0, 0, 0, 0, 4, 0, 0, 0], "right: consumed, produced");
+        client.want(Direction::Write);
+        server.want(Direction::Write);
+        assert_eq!(page()[22..24], [2, 2], "they want to be told of room");
+        client.leave();
+        assert_eq!((page()[20], server.peer()), (0, Peer::Gone));
+        server.leave();
+        assert_eq!((page()[21], client.peer()), (0, Peer::Gone));
+    }
+}

@@ -117,7 +117,13 @@ impl VchanServer {
             Ok((Box::new(pages) as Box<dyn Pages>, references))
         })?;
         let stream = VchanStream::new(end, Box::new(LocalPort::new(port)), events)?;
-        Ok(Self { stream, ring_ref, event_channel: port })
+        Ok(Self::from_parts(stream, ring_ref, port))
+    }
+
+    /// A server on a stream whose client has not come yet, for those who make the memory and the events themselves.
+    #[must_use]
+    pub const fn from_parts(stream: VchanStream, ring_ref: u32, event_channel: u32) -> Self {
+        Self { stream, ring_ref, event_channel }
     }
 
     /// What to publish as `ring-ref`.
