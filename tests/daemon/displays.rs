@@ -398,6 +398,9 @@ fn offers_by_vchan_that_lead_nowhere_are_reported_and_cost_little() {
     await_display(&host, 7, "vchan", "wanted a decimal number");
     let row = await_row(&host, 7, "the domain", |_| true);
     assert_eq!(row["displays"].as_array().map(Vec::len), Some(2), "{row}");
+    host.toolstack(async |t| t.store.remove("/local/domain/7/data/xenvnc/display/0").await)
+        .expect("xenstore");
+    await_row(&host, 7, "the end of an offer", |row| row["displays"].as_array().map(Vec::len) == Some(1));
     // It writes as fast as it can.
     host.toolstack(async |t| {
         for n in 0..3000_u32 {

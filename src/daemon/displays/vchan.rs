@@ -20,6 +20,9 @@ use crate::xen::vchan::{VchanClient, VchanError};
 /// How displays by this way are called.
 const ORIGIN: &str = "vchan";
 
+/// How long after the first change is looked: a server writes its two numbers one after the other.
+const SETTLE: Duration = Duration::from_millis(20);
+
 /// How long to wait before setting a watch is tried again: xenstored may be away.
 const WATCH_PAUSE: Duration = Duration::from_secs(5);
 
@@ -67,6 +70,7 @@ impl Follower {
                     continue;
                 }
             }
+            self.wait_all(SETTLE).await;
             let mut changed = true;
             while changed {
                 self.look().await;
@@ -114,7 +118,9 @@ impl Follower {
                 // The watch tells when xenstored is back.
                 Err(_) => return,
             };
-            self.attempts.seen(display, offer, Instant::now());
+            if self.attempts.seen(display, offer, Instant::now()) {
+                self.registry.withdrawn(&self.caller, display, Way::Vchan);
+            }
         }
         self.try_due().await;
     }
