@@ -63,6 +63,8 @@ impl Seat {
             ServerEvent::CutText(text) => viewer.clipboard.set(text),
             ServerEvent::SetDesktopSize { size } => self.resize(at, size),
             // `render` asks the connection what it wants.
+            // Never enabled so far.
+            ServerEvent::Power(_) => {}
             ServerEvent::UpdateRequested { .. } => {}
         }
     }

@@ -202,13 +202,16 @@ impl Level {
     /// an eighth less data.
     const MOST: u8 = 6;
 
-    /// The level that a viewer asks for; 0, which would not compress at all, counts as 1.
+    /// The lowest that is used: level 1 is twice as fast, but leaves a third more bytes than other servers do at theirs.
+    const LEAST: u8 = 2;
+
+    /// The level that a viewer asks for, brought into the range that is used.
     #[must_use]
     pub fn asked(wishes: &[Encoding]) -> Option<Self> {
         let levels = Encoding::COMPRESS_LEVEL_0..=Encoding::COMPRESS_LEVEL_9;
         let wish = wishes.iter().find(|wish| levels.contains(wish))?;
         let level = u8::try_from(wish.0 - Encoding::COMPRESS_LEVEL_0.0).ok()?;
-        Some(Self(level.clamp(1, Self::MOST)))
+        Some(Self(level.clamp(Self::LEAST, Self::MOST)))
     }
 }
 
@@ -332,7 +335,8 @@ mod tests {
     fn levels_are_asked_for_by_number_and_bounded() {
         let asked = |numbers: &[i32]| Level::asked(&numbers.iter().map(|n| Encoding(*n)).collect::<Vec<_>>());
         assert_eq!(asked(&[7, -223, -257, -246]), None);
-        assert_eq!(asked(&[7, -256]), Some(Level(1)));
+        assert_eq!(asked(&[7, -256]), Some(Level(2)));
+        assert_eq!(asked(&[7, -255]), Some(Level(2)));
         assert_eq!(asked(&[-253, 7]), Some(Level(3)));
         assert_eq!(asked(&[-247]), Some(Level(6)));
     }

@@ -6,9 +6,9 @@
 //! began with.
 
 use super::event::{Damage, UpdateOutcome};
-use super::wishes::Wishes;
+use super::wishes::{CursorForm, Wishes};
 use crate::geometry::{Point, Rect, Region, Size};
-use crate::rfb::encoding::pseudo::{self, CursorImage, LayoutReason};
+use crate::rfb::encoding::pseudo::{self, CursorImage, LayoutReason, LedState};
 use crate::rfb::encoding::{Encoder, Encoding, PictureEncoding, copyrect, tight};
 use crate::rfb::message::{RectHeader, Screen, ServerMessage};
 use crate::rfb::pixel_format::{ColourModel, PixelFormat, Translator, cube_entry};
@@ -46,6 +46,7 @@ struct News {
     layout: Option<LayoutReason>,
     name: bool,
     cursor: bool,
+    leds: bool,
     extended_key: bool,
     extended_buttons: bool,
 }
@@ -71,6 +72,7 @@ pub(super) struct Updates {
     screen_size: Size,
     news: News,
     cursor: Option<Option<CursorImage>>,
+    leds: Option<LedState>,
     /// The area whose changes are sent without being asked for (ContinuousUpdates).
     continuous: Option<Rect>,
     /// Bounds of the areas asked for and not answered.
@@ -96,6 +98,7 @@ impl Updates {
             screen_size: size,
             news: News::default(),
             cursor: None,
+            leds: None,
             continuous: None,
             asked: None,
             requested: Region::new(),
@@ -138,10 +141,11 @@ impl Updates {
 
     /// How many rectangles of news the next update has.
     fn news_rects(&self) -> u16 {
-        let News { layout, name, cursor, extended_key, extended_buttons } = &self.news;
+        let News { layout, name, cursor, leds, extended_key, extended_buttons } = &self.news;
         u16::from(layout.is_some())
             + u16::from(*name)
             + u16::from(*cursor)
+            + u16::from(*leds)
             + u16::from(*extended_key)
             + u16::from(*extended_buttons)
     }
@@ -166,7 +170,8 @@ impl Updates {
         news.extended_key = wishes.extended_key && !self.keys_told;
         news.extended_buttons = wishes.extended_buttons && !self.buttons_told;
         news.name &= wishes.desktop_name;
-        news.cursor = wishes.cursor && self.cursor.is_some();
+        news.cursor = wishes.cursor.is_some() && self.cursor.is_some();
+        news.leds = wishes.leds.is_some() && self.leds.is_some();
     }
 
     pub(super) fn wishes(&self) -> &Wishes {
@@ -249,7 +254,14 @@ impl Updates {
     pub(super) fn set_cursor(&mut self, cursor: Option<CursorImage>) {
         if self.cursor.as_ref() != Some(&cursor) {
             self.cursor = Some(cursor);
-            self.news.cursor = self.wishes.cursor;
+            self.news.cursor = self.wishes.cursor.is_some();
+        }
+    }
+
+    pub(super) fn set_leds(&mut self, leds: LedState) {
+        if self.leds != Some(leds) {
+            self.leds = Some(leds);
+            self.news.leds = self.wishes.leds.is_some();
         }
     }
 
@@ -408,7 +420,7 @@ impl Updates {
     }
 
     fn write_news(&mut self, name: &str, out: &mut Vec<u8>) {
-        let News { layout, name: renamed, cursor, extended_key, extended_buttons } =
+        let News { layout, name: renamed, cursor, leds, extended_key, extended_buttons } =
             std::mem::take(&mut self.news);
         if let Some(reason) = layout {
             self.write_layout(reason, out);
@@ -417,7 +429,17 @@ impl Updates {
             pseudo::encode_desktop_name(name, out);
         }
         if cursor {
-            pseudo::encode_cursor(self.cursor.as_ref().and_then(Option::as_ref), &self.translator, out);
+            let image = self.cursor.as_ref().and_then(Option::as_ref);
+            match self.wishes.cursor {
+                Some(CursorForm::Alpha) => pseudo::encode_alpha_cursor(image, out),
+                Some(CursorForm::VMware) => pseudo::encode_vmware_cursor(image, out),
+                Some(CursorForm::TwoColours) => pseudo::encode_x_cursor(image, out),
+                Some(CursorForm::Masked) | None => pseudo::encode_cursor(image, &self.translator, out),
+            }
+        }
+        if leds {
+            let encoding = self.wishes.leds.unwrap_or(Encoding::QEMU_LED_STATE);
+            pseudo::encode_leds(encoding, self.leds.unwrap_or_default(), out);
         }
         if extended_key {
             pseudo::encode_bare(Encoding::QEMU_EXTENDED_KEY, out);

@@ -191,9 +191,7 @@ impl Streams {
         let Self { streams, level, portion, packed, .. } = self;
         if length < BARE_BYTES {
             out.put(&gathered.data);
-            for colour in &gathered.pixels {
-                out.put(&pixels.pixel(*colour));
-            }
+            pixels.put(&gathered.pixels, out);
             return;
         }
         let stream = streams[usize::from(stream)].get_or_insert_with(|| Compressor::with_level(*level));
@@ -201,9 +199,7 @@ impl Streams {
         stream.write(&gathered.data, packed);
         for some in gathered.pixels.chunks(PORTION_PIXELS) {
             portion.clear();
-            for colour in some {
-                portion.put(&pixels.pixel(*colour));
-            }
+            pixels.put(some, portion);
             stream.write(portion, packed);
         }
         stream.flush(packed);
