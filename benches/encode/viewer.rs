@@ -5,7 +5,7 @@ use std::os::unix::net::UnixStream;
 
 use xenvnc::geometry::{Rect, Size};
 use xenvnc::rfb::encoding::canvas::Canvas;
-use xenvnc::rfb::encoding::{DecodeError, Encoding, PictureEncoding, tight, zrle};
+use xenvnc::rfb::encoding::{Decoder, Encoding, PictureEncoding};
 use xenvnc::rfb::message::{RectHeader, ServerMessage};
 use xenvnc::rfb::pixel_format::{PixelFormat, Translator};
 use xenvnc::rfb::wire::{Reader, Stop};
@@ -16,8 +16,7 @@ pub(crate) struct Viewer {
     held: Vec<u8>,
     /// All bytes that have come.
     pub(crate) bytes: usize,
-    zrle: zrle::Decoder,
-    tight: tight::Decoder,
+    decoder: Decoder,
     translator: Translator,
     pub(crate) canvas: Canvas,
 }
@@ -51,8 +50,7 @@ impl Viewer {
             stream,
             held: Vec::new(),
             bytes: 0,
-            zrle: zrle::Decoder::default(),
-            tight: tight::Decoder::default(),
+            decoder: Decoder::default(),
             translator: Translator::new(PixelFormat::RGB888),
             canvas: Canvas::new(size),
         }
@@ -81,20 +79,14 @@ impl Viewer {
     }
 
     fn rectangle(&mut self, rect: Rect, encoding: Encoding) {
+        self.decoder.begin(encoding).expect("an encoding that was asked for");
         loop {
             let mut reader = Reader::new(&self.held);
-            let Self { translator, canvas, .. } = self;
-            let done: Result<(), Stop<DecodeError>> = match encoding {
-                Encoding::ZRLE => self.zrle.decode(&mut reader, rect, translator, canvas),
-                Encoding::TIGHT => self.tight.decode(&mut reader, rect, translator, canvas),
-                other => panic!("encoding {other:?} was not asked for"),
-            };
+            let done = self.decoder.decode(&mut reader, rect, &self.translator, &mut self.canvas);
             let consumed = reader.consumed();
+            self.held.drain(..consumed);
             match done {
-                Ok(()) => {
-                    self.held.drain(..consumed);
-                    return;
-                }
+                Ok(_) => return,
                 Err(Stop::NeedMore) => self.read(),
                 Err(Stop::Failed(error)) => panic!("{rect:?}: {error}"),
             }

@@ -23,6 +23,9 @@ const PLAIN_PIXELS: u32 = 64 * 1024;
 /// The most pixels of a rectangle in RRE, which may take 12 bytes for each.
 const RRE_PIXELS: u32 = 16 * 1024;
 
+/// The sides of a rectangle in CoRRE, in pixels: below 256, and whole tiles of other encodings.
+const COMPACT_SIDE: u16 = 240;
+
 /// The most pixels of a compressed rectangle, so that an 80x25 console is one; 1 MiB of 32 bits each if nothing
 /// compresses.
 const COMPRESSED_PIXELS: u32 = 256 * 1024;
@@ -316,6 +319,7 @@ impl Updates {
         pieces.reverse();
         self.flight = Some(Flight { pieces, encoding: self.wishes.picture });
         self.encoder.set_level(self.wishes.level);
+        self.encoder.set_quality(self.wishes.quality);
         let (outcome, more) = self.fly(source, out, MORE_RECTS);
         // Only now it is known how many rectangles the pieces have become.
         let count = u16::try_from(count + more).unwrap_or(u16::MAX);
@@ -460,16 +464,19 @@ fn split(region: &Region, encoding: PictureEncoding) -> Vec<Rect> {
         PictureEncoding::Rre => (RRE_PIXELS, 16),
         PictureEncoding::Zlib => (COMPRESSED_PIXELS, 1),
         PictureEncoding::Zrle => (COMPRESSED_PIXELS, 64),
-        PictureEncoding::Tight => (COMPRESSED_PIXELS, 16),
+        PictureEncoding::Tight | PictureEncoding::TightPng => (COMPRESSED_PIXELS, 16),
+        PictureEncoding::CoRre => (RRE_PIXELS, 16),
     };
     let mut rects = region.rects().to_vec();
     rects.sort_unstable_by_key(|rect| (rect.y, rect.x));
     let mut pieces = Vec::with_capacity(rects.len());
     for rect in rects {
         // The tiles' grid is kept, so that only the last piece of a rectangle has broken tiles.
-        let width = rect.width.min(tight::MAX_WIDTH);
+        let compact = encoding == PictureEncoding::CoRre;
+        let (wide, high) = if compact { (COMPACT_SIDE, COMPACT_SIDE) } else { (tight::MAX_WIDTH, u16::MAX) };
+        let width = rect.width.min(wide);
         let rows = u16::try_from(most / u32::from(width.max(1))).unwrap_or(u16::MAX);
-        let rows = (rows / grid * grid).max(grid);
+        let rows = (rows / grid * grid).max(grid).min(high);
         for y in (0..rect.height).step_by(usize::from(rows)) {
             for x in (0..rect.width).step_by(usize::from(width)) {
                 let (width, height) = (width.min(rect.width - x), rows.min(rect.height - y));

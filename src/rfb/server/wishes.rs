@@ -1,6 +1,6 @@
 //! What a viewer understands, from its last SetEncodings (RFC 6143 §7.5.2).
 
-use crate::rfb::encoding::{Encoding, Level, PictureEncoding};
+use crate::rfb::encoding::{Encoding, Level, PictureEncoding, Quality};
 
 /// The rectangle that carries a cursor to a viewer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub(super) enum CursorForm {
 pub(super) struct Wishes {
     pub(super) picture: PictureEncoding,
     pub(super) level: Level,
+    /// How photographic contents may lose something, if they may.
+    pub(super) quality: Option<Quality>,
     pub(super) copy_rect: bool,
     pub(super) desktop_size: bool,
     pub(super) extended_desktop_size: bool,
@@ -42,6 +44,7 @@ impl Wishes {
         Self {
             picture: PictureEncoding::preferred(encodings),
             level: Level::asked(encodings).unwrap_or_default(),
+            quality: Quality::asked(encodings),
             copy_rect: has(Encoding::COPY_RECT),
             desktop_size: has(Encoding::DESKTOP_SIZE),
             extended_desktop_size: has(Encoding::EXTENDED_DESKTOP_SIZE),
