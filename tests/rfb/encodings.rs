@@ -467,8 +467,11 @@ fn tight_png_has_files_in_place_of_streams() {
     for (rows, depth) in [(["0101010101"; 9], 1), (["0120120120"; 9], 8)] {
         let out = encoded(&drawing(&rows, |c| u32::from(c) * 0x0001_0203));
         assert_eq!(out[0], 0xa0);
-        // The length has two bytes here, the lower seven bits first.
-        let (length, file) = (usize::from(out[1] & 0x7f) | usize::from(out[2]) << 7, &out[3..]);
+        // The length has two bytes from 128 on, the lower seven bits first.
+        let (length, file) = match out[1] {
+            low @ 128.. => (usize::from(low & 0x7f) | usize::from(out[2]) << 7, &out[3..]),
+            low => (usize::from(low), &out[2..]),
+        };
         assert_eq!(length, file.len());
         assert_eq!(file[..8], *b"\x89PNG\r\n\x1a\n");
         assert_eq!(file[16..26], [0, 0, 0, 10, 0, 0, 0, 9, depth, 3]);

@@ -410,13 +410,19 @@ impl Updates {
 
     /// An update that only changes the size. The viewer has nothing of the new picture then.
     fn write_size(&mut self, out: &mut Vec<u8>) {
+        let answer = self.news.layout.take();
+        let refusal = answer.filter(|reason| reason.status != 0 && self.wishes.extended_desktop_size);
+        ServerMessage::Update { rects: 1 + u16::from(refusal.is_some()) }.encode(out);
+        if let Some(reason) = refusal {
+            // A viewer takes no size from a refusal: it is told by a rectangle of its own.
+            self.write_layout(reason, out);
+        }
         self.viewer_size = self.screen_size;
         self.asked = None;
         self.requested = self.viewer_size.rect().into();
         self.owed.clear();
-        ServerMessage::Update { rects: 1 }.encode(out);
         if self.wishes.extended_desktop_size {
-            let reason = self.news.layout.take().unwrap_or(LayoutReason::SERVER);
+            let reason = answer.filter(|reason| reason.status == 0).unwrap_or(LayoutReason::SERVER);
             self.write_layout(reason, out);
         } else {
             pseudo::encode_desktop_size(self.viewer_size, out);
