@@ -36,6 +36,7 @@
 mod actions;
 mod cell;
 mod charset;
+mod clusters;
 mod damage;
 mod dispatch;
 mod edit;
@@ -46,13 +47,16 @@ mod hold;
 mod ink;
 mod intern;
 mod keyboard;
+mod lines;
 mod modes;
 mod mouse;
 mod palette;
 mod parser;
 mod read;
 mod rectangles;
+mod reflow;
 mod reports;
+mod scroll;
 mod sgr;
 mod strings;
 mod style;
@@ -66,7 +70,7 @@ pub use cell::{Cell, Width};
 pub use keyboard::{FunctionKeys, Modifiers};
 pub use mouse::{MouseAction, MouseButton, MouseEvent};
 pub use style::{CLUSTER_MARKS, Cluster, Rgb, Style};
-pub use view::{Changes, Cursor, CursorShape, Event, RowSpan, Scroll, TITLE_CHARS, View};
+pub use view::{CLIPBOARD_BYTES, Changes, Cursor, CursorShape, Event, RowSpan, Scroll, TITLE_CHARS, View};
 
 use crate::keysym::Keysym;
 use emulator::Emulator;
@@ -156,10 +160,19 @@ impl Terminal {
         self.emulator.rows
     }
 
-    /// Changes the size of the screen; values are clamped as in [`Options`]. Rows leave at the bottom while they are
-    /// blank, then at the top, into history. Columns are cut or added; text is not wrapped anew.
+    /// Changes the size of the screen; values are clamped as in [`Options`]. The text of the primary screen and of
+    /// history is wrapped anew, that of the alternate screen is cut. Rows leave at the bottom while they are blank, then
+    /// at the top, into history; a screen that was full gets them back from there. When the width changes, history's
+    /// lines have other numbers afterwards, and the numbers from before name nothing.
     pub fn resize(&mut self, columns: u16, rows: u16) {
-        self.emulator.resize(columns.clamp(MIN_COLUMNS, MAX_COLUMNS), rows.clamp(1, MAX_ROWS));
+        self.resize_keeping(columns, rows, &mut []);
+    }
+
+    /// The same as [`Terminal::resize`]; each of `lines`, which are absolute numbers of lines that somebody looks at,
+    /// becomes the number that the text of that line has afterwards.
+    pub fn resize_keeping(&mut self, columns: u16, rows: u16, lines: &mut [u64]) {
+        let (columns, rows) = (columns.clamp(MIN_COLUMNS, MAX_COLUMNS), rows.clamp(1, MAX_ROWS));
+        self.emulator.resize(columns, rows, lines);
         self.emulator.damage.commit(false);
     }
 
