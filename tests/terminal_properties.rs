@@ -355,7 +355,13 @@ proptest! {
         }
         terminal.resize(columns, rows);
         if full {
-            prop_assert!(painted(&terminal) == before, "another picture");
+            let after = painted(&terminal);
+            prop_assert_eq!(after.1, before.1);
+            for (row, (have, wanted)) in after.0.iter().zip(&before.0).enumerate() {
+                for (column, (have, wanted)) in have.iter().zip(wanted).enumerate() {
+                    prop_assert_eq!(have, wanted, "column {}, row {}", column, row);
+                }
+            }
             prop_assert_eq!(terminal.live_line() - terminal.first_line(), lines);
         }
     }

@@ -47,6 +47,8 @@ const TOKEN_CLUSTER: u8 = 5;
 const TOKEN_WIDE_CLUSTER: u8 = 6;
 /// Two bytes: how many times more the cell before is repeated.
 const TOKEN_REPEAT: u8 = 7;
+/// A [`Cell::filler`].
+const TOKEN_FILLER: u8 = 8;
 /// A repeat takes three bytes, hence shorter runs are written out.
 const REPEAT_WORTHWHILE: usize = 4;
 
@@ -215,7 +217,7 @@ impl History {
         let header = if wrapped { WRAPPED } else { 0 };
         // Blanks at the end of a row that goes on are part of the text.
         let cells = match cells.split_last() {
-            Some((last, before)) if wrapped && last.is_filler() => before,
+            Some((last, before)) if wrapped && *last == Cell::filler(Look::default()) => before,
             _ if wrapped => cells,
             _ => &cells[..trimmed(cells)],
         };
@@ -412,6 +414,10 @@ impl Packer<'_> {
                 look = cell.look();
                 self.look(look);
             }
+            if cell.is_filler() {
+                self.bytes.push(TOKEN_FILLER);
+                continue;
+            }
             self.glyph(cell);
             if cell.width() == Width::Narrow {
                 let more = rest.iter().take_while(|next| **next == cell).count();
@@ -506,6 +512,7 @@ fn unpack(text: &[u8], position: u64, out: &mut Vec<Cell>) {
                 look = Look::from_history(Attributes(word(at)), position + at as u64 + 2);
                 at += 10;
             }
+            TOKEN_FILLER => out.push(Cell::filler(look)),
             TOKEN_WIDE => wide = true,
             TOKEN_CLUSTER | TOKEN_WIDE_CLUSTER => {
                 out.push(Cell::cluster(word(at), byte == TOKEN_WIDE_CLUSTER, look));
