@@ -46,7 +46,7 @@ fn replies(bytes: &str) -> String {
     let mut all = String::new();
     while let Some(event) = terminal.poll_event() {
         if let Event::Reply(bytes) = event {
-            all += std::str::from_utf8(&bytes).unwrap();
+            all.extend(bytes.iter().map(|byte| char::from(*byte)));
         }
     }
     all
@@ -132,6 +132,8 @@ fn erasing_inserting_deleting() {
         ("1\r\n2\r\n3\r\n4\x1b[2S", "3/4@1,3"),
         ("1\r\n2\r\n3\r\n4\x1b[T", "/1/2/3@1,3"),
         ("ab\x1b[3b", "abbbb@5,0"),
+        ("ab\x1b[D\x1b[3b", "ab@1,0"),
+        ("a\x1b[1m\x1b[2b\x1b[b", "aaa@3,0"),
         ("\x1b#8", "EEEEEEEE/EEEEEEEE/EEEEEEEE/EEEEEEEE@0,0"),
         // Selective erase spares what is protected.
         ("\x1b[1\"qab\x1b[0\"qcd\r\x1b[?2K", "ab@0,0"),
@@ -178,6 +180,8 @@ fn character_sets() {
         ("\x1b(A#", "£@1,0"),
         ("\x1b(K[]\x1b(>a\x1b(B[", "ÄÜα[@4,0"),
         ("\x1b.A\x1bNdd\x1bnd", "ädä@3,0"),
+        // A set of 96 has a character where others have DEL.
+        ("\x1b.A\x1bN\x7fd\x7f", "ÿd@2,0"),
         // There is no right half in UTF-8.
         ("\x1b)0\x1b~ñ", "ñ@1,0"),
         ("\x1b(0\x1b7\x1b(B\x1b8q", "─@1,0"),
@@ -258,7 +262,7 @@ fn questions_are_answered() {
         ("\x1b[2*x\x1bP$q*x\x1b\\", "\x1bP1$r2*x\x1b\\"),
         ("\x1bP$q$|\x1b\\\x1bP$qt\x1b\\", "\x1bP1$r8$|\x1b\\\x1bP1$r4t\x1b\\"),
         ("\x1bP$q\"p\x1b\\", "\x1bP1$r64;1\"p\x1b\\"),
-        // With 8-bit controls, in UTF-8; a guest that speaks Latin-1 gets bytes.
+        // With 8-bit controls, as bytes.
         ("\x1b G\x1b[5n\x1b F\x1b[5n", "\u{9b}0n\x1b[0n"),
         ("\x1b[64;0\"p\x1bP$qz\x1b\\\x1b[62;1\"p\x1b[5n", "\u{90}0$r\u{9c}\x1b[0n"),
         // What systemd asks to learn TERM, and vim for its colours.
@@ -504,10 +508,13 @@ fn side_margins() {
         (&with("\x1b[6;3s\x1b[2;4H\x1b[@"), "12345678/abc degh/ABCDEFGH@3,1"),
         (&with("\x1b[!p\x1b[2;4H\x1b[@"), "12345678/abc defg/ABCDEFGH@3,1"),
         // Half a character at a margin goes.
-("漢字漢字\x1b[?69h\x1b[2;5s\x1b[1;3H\x1b[@", "漢 字 字@2,0"),
+        ("漢字漢字\x1b[?69h\x1b[2;5s\x1b[1;3H\x1b[@", "漢 字 字@2,0"),
         ("漢字漢字\x1b[?69h\x1b[2;5s\x1b[S", "      字@0,0"),
     ]);
-    assert_eq!(replies("\x1b[?69h\x1b[3;6s\x1b[?6h\x1b[2;2H\x1b[6n\x1bP$qs\x1b\\"), "\x1b[2;2R\x1bP1$r3;6s\x1b\\");
+    assert_eq!(
+        replies("\x1b[?69h\x1b[3;6s\x1b[?6h\x1b[2;2H\x1b[6n\x1bP$qs\x1b\\"),
+        "\x1b[2;2R\x1bP1$r3;6s\x1b\\"
+    );
     let mut terminal = small();
     terminal.feed(with("\x1b[9S").as_bytes());
     assert_eq!(terminal.live_line(), 0);
@@ -522,7 +529,10 @@ fn attributes_of_rectangles_change() {
         (0..3u16)
             .map(|row| {
                 let cells = terminal.row(View::Live, row, &mut scratch);
-                cells.iter().map(|cell| if terminal.style(*cell).bold { '#' } else { '.' }).collect::<String>()
+                cells
+                    .iter()
+                    .map(|cell| if terminal.style(*cell).bold { '#' } else { '.' })
+                    .collect::<String>()
             })
             .collect::<Vec<_>>()
             .join("/")

@@ -56,7 +56,10 @@ impl Session {
             .spawn()
             .unwrap();
         let options = Options { columns: COLUMNS, rows: ROWS, ..Options::default() };
-        Self { vttest, pty: File::from(pty.master), terminal: Terminal::new(options), written: Vec::new() }
+        let mut terminal = Terminal::new(options);
+        // vttest knows no UTF-8.
+        terminal.feed(b"\x1b%@");
+        Self { vttest, pty: File::from(pty.master), terminal, written: Vec::new() }
     }
 
     /// Takes what vttest writes until it waits; true for a menu.

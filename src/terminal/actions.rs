@@ -122,7 +122,7 @@ pub(super) trait Actions {
         let _ = bytes;
         (0, 0)
     }
-    /// A C0 control other than ESC, CAN and SUB.
+    /// A C0 control other than ESC, CAN and SUB, or DEL where text stands.
     fn control(&mut self, byte: u8);
     /// `ESC`, perhaps an intermediate (else 0), and a final character; C1 controls come as their 7-bit form.
     fn escape(&mut self, intermediate: u8, last: u8);

@@ -39,7 +39,8 @@ const NATIONAL: &[(&[u8], [char; 12])] = &[
 ];
 
 /// DEC technical, 0x21 to 0x7e; what is not defined is a blank (VT330 Programmer Reference Manual, figure 2-6).
-const DEC_TECHNICAL: &str = "⎷┌─⌠⌡│⎡⎣⎤⎦⎛⎝⎞⎠⎨⎬           ≤≠≥∫∴∝∞÷Δ∇ΦΓ∼≃Θ×Λ⇔⇒≡ΠΨ Σ  √ΩΞΥ⊂⊃∩∪∧∨¬αβχδεφγηιθκλ ν∂πψρστ ƒωξυζ←↑→↓";
+const DEC_TECHNICAL: &str =
+    "⎷┌─⌠⌡│⎡⎣⎤⎦⎛⎝⎞⎠⎨⎬           ≤≠≥∫∴∝∞÷Δ∇ΦΓ∼≃Θ×Λ⇔⇒≡ΠΨ Σ  √ΩΞΥ⊂⊃∩∪∧∨¬αβχδεφγηιθκλ ν∂πψρστ ƒωξυζ←↑→↓";
 
 /// DEC special graphics, 0x5f to 0x7e (VT220 Programmer Reference Manual, table 2-4).
 const DEC_GRAPHICS: [char; 32] = [
@@ -125,6 +126,12 @@ impl Charsets {
     /// Uses set `number` for the next character (SS2, SS3).
     pub(super) const fn single_shift(&mut self, number: u8) {
         self.single = (number & 3) + 1;
+    }
+
+    /// True when DEL is a character now, as it is in a set of 96.
+    pub(super) fn has_delete(&self) -> bool {
+        let set = if self.single == 0 { self.left } else { self.single - 1 };
+        self.sets[usize::from(set)] == Charset::Latin1
     }
 
     /// What `c` is now.

@@ -40,6 +40,7 @@ impl Actions for Emulator {
             0x07 => self.events.push(Event::Bell),
             0x0e => self.cursor.charsets.shift(1),
             0x0f => self.cursor.charsets.shift(0),
+            0x7f if self.cursor.charsets.has_delete() => self.print_char('\u{7f}'),
             _ => {}
         }
     }
@@ -77,13 +78,19 @@ impl Actions for Emulator {
             (0, b'}') if self.latin1 => self.cursor.charsets.shift_right(Some(2)),
             (0, b'|') if self.latin1 => self.cursor.charsets.shift_right(Some(3)),
             (b'('..=b'+', set) => self.cursor.charsets.designate(intermediate - b'(', Charset::of_94(set)),
-            (b'-'..=b'/', set) => self.cursor.charsets.designate(intermediate - b'-' + 1, Charset::of_96(set)),
+            (b'-'..=b'/', set) => {
+                self.cursor.charsets.designate(intermediate - b'-' + 1, Charset::of_96(set))
+            }
             _ => {}
         }
     }
 
     #[inline]
     fn csi(&mut self, sequence: &Sequence) {
+        // REP repeats what came right before it.
+        if !matches!(sequence.last, b'm' | b'b') {
+            self.last = None;
+        }
         match (sequence.private, sequence.intermediate) {
             (0, 0) => self.plain_csi(sequence),
             (b'?', 0) => self.private_csi(sequence),

@@ -14,11 +14,8 @@ impl Emulator {
     /// Moves the cursor to a column that the guest counts: from the left margin and kept between the margins in origin
     /// mode.
     pub(super) fn address_column(&mut self, column: u16) {
-        let column = if self.cursor.origin {
-            self.left.saturating_add(column).min(self.right - 1)
-        } else {
-            column
-        };
+        let column =
+            if self.cursor.origin { self.left.saturating_add(column).min(self.right - 1) } else { column };
         self.go_to_column(column);
     }
 

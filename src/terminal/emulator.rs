@@ -254,7 +254,8 @@ impl Emulator {
     /// Prints characters, ASCII among them or not.
     pub(super) fn print_characters(&mut self, characters: &[char]) {
         self.last = characters.last().copied();
-        if self.modes.has(Mode::INSERT) || self.modes.has(Mode::CLUSTERS) || !self.cursor.charsets.is_plain() {
+        if self.modes.has(Mode::INSERT) || self.modes.has(Mode::CLUSTERS) || !self.cursor.charsets.is_plain()
+        {
             for c in characters {
                 self.print_char(*c);
             }
@@ -425,6 +426,8 @@ impl Emulator {
         for _ in 0..left {
             self.print_char(c);
         }
+        // Another REP would repeat a control function, as xterm has it.
+        self.last = None;
     }
 
     /// Shows the other screen.

@@ -268,7 +268,8 @@ impl Grid {
         Self::split(line, cells, kept, damage);
         cells.copy_within(usize::from(column)..kept, usize::from(column + count));
         if line.used > column {
-            line.used = if limit == columns { (line.used + count).min(columns) } else { line.used.max(limit) };
+            line.used =
+                if limit == columns { (line.used + count).min(columns) } else { line.used.max(limit) };
         }
         if limit == columns {
             line.wrapped = false;

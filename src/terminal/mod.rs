@@ -29,7 +29,7 @@
 //! | DECRC | also restores the shift (SI or SO), and origin mode where nothing was saved | VT220, xterm |
 //! | insert mode, a wide character that wraps | moves the text of the row that it comes to | it is inserted there |
 //! | CHA in origin mode | keeps its row | VT510; the two others move it |
-//! | REP | at most a screenful | the guest may be hostile |
+//! | REP | at most a screenful, and only right after a character | the guest may be hostile; ECMA-48, xterm |
 //! | RIS | the screen goes into history first | a boot loader's reset must not hide what came before |
 //! | marks | kept with their character, at most four | `avt` shows each in a cell of its own |
 

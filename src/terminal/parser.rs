@@ -151,7 +151,10 @@ impl Parser {
                         looked_at = at + plain;
                     }
                 }
-                0x7f => at += 1,
+                0x7f => {
+                    at += 1;
+                    actions.control(byte);
+                }
                 0x80.. if self.latin1 => {
                     at += 1;
                     self.character(char::from(byte), actions);

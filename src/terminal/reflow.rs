@@ -48,7 +48,8 @@ impl Rows {
             end -= usize::from(filler.is_some());
             starts.push(start);
             self.cells.extend_from_slice(&text[start..end]);
-            self.cells.extend(filler.map(|tail| Cell::filler(tail.look()).with_attributes(Attributes::default())));
+            self.cells
+                .extend(filler.map(|tail| Cell::filler(tail.look()).with_attributes(Attributes::default())));
             self.ends.push((self.cells.len(), end < text.len()));
             if end >= text.len() {
                 return;
@@ -61,7 +62,8 @@ impl Rows {
 /// Adds a row to the text that it belongs to; returns where in the text it begins.
 fn join(text: &mut Vec<Cell>, row: &[Cell], wrapped: bool) -> usize {
     let start = text.len();
-    let last = if wrapped { row.len().checked_sub(1) } else { row.iter().rposition(|cell| *cell != Cell::BLANK) };
+    let last =
+        if wrapped { row.len().checked_sub(1) } else { row.iter().rposition(|cell| *cell != Cell::BLANK) };
     text.extend_from_slice(&row[..last.map_or(0, |last| last + 1)]);
     if wrapped {
         text.pop_if(|last| last.is_filler());

@@ -66,8 +66,8 @@ impl Events {
 }
 
 impl Emulator {
-    /// Answers; with C1 controls rather than their 7-bit forms where the guest asked for that (S8C1T), in UTF-8 while that
-    /// is what it speaks.
+    /// Answers; with C1 controls, as bytes even where the guest speaks UTF-8, rather than their 7-bit forms where it asked
+    /// for that (S8C1T).
     pub(super) fn reply(&mut self, text: &str) {
         let mut bytes = text.as_bytes().to_vec();
         if self.eight_bit {
@@ -76,9 +76,6 @@ impl Emulator {
             while let Some(byte) = rest.next() {
                 match rest.peek() {
                     Some(next @ 0x40..=0x5f) if byte == 0x1b => {
-                        if !self.latin1 {
-                            bytes.push(0xc2);
-                        }
                         bytes.push(next + 0x40);
                         rest.next();
                     }
