@@ -88,6 +88,14 @@ impl Cell {
         }
     }
 
+    /// What it shows, if that is a single character of ASCII.
+    #[inline]
+    pub(super) const fn to_ascii(self) -> Option<u8> {
+        let low = self.0 & !Look::MASK;
+        #[expect(clippy::cast_possible_truncation, reason = "checked to be ASCII")]
+        if low < 0x80 { Some(low as u8) } else { None }
+    }
+
     /// How it looks.
     pub(super) const fn look(self) -> Look {
         Look(self.0 & Look::MASK)

@@ -65,6 +65,8 @@ struct Chunk {
     clusters: Vec<u16>,
     /// The generation under which its last line came in.
     generation: u64,
+    /// How many of its lines were wrapped.
+    wrapped: u32,
 }
 
 impl Chunk {
@@ -80,6 +82,10 @@ impl Chunk {
     /// The position after its last byte.
     fn end(&self) -> u64 {
         self.position + self.bytes.len() as u64
+    }
+
+    fn is_wrapped(&self, number: u64) -> bool {
+        self.line(number).is_some_and(|(header, ..)| header & WRAPPED != 0)
     }
 
     fn line(&self, number: u64) -> Option<(u8, &[u8], u64)> {
@@ -175,7 +181,9 @@ impl History {
     #[inline]
     fn finish(&mut self, wrapped: bool) {
         self.next += 1;
-        if !wrapped {
+        if wrapped {
+            self.open.wrapped += 1;
+        } else {
             self.ended += 1;
             if self.ended > self.limit {
                 self.drop_oldest();
@@ -184,12 +192,13 @@ impl History {
     }
 
     /// Drops the oldest lines up to the first that ends a text.
+    #[inline]
     fn drop_oldest(&mut self) {
         while self.first < self.next {
             let chunk = self.chunks.front().unwrap_or(&self.open);
-            let wrapped = chunk.line(self.first).is_some_and(|(header, ..)| header & WRAPPED != 0);
+            let wrapped = chunk.wrapped > 0 && chunk.is_wrapped(self.first);
             self.first += 1;
-            if !self.chunks.is_empty() && self.first >= self.chunks.get(1).unwrap_or(&self.open).first {
+            if self.first >= chunk.first + chunk.starts.len() as u64 && !self.chunks.is_empty() {
                 self.drop_chunk();
             }
             if !wrapped {
@@ -266,6 +275,7 @@ impl History {
             self.open.bytes.truncate(start as usize);
             self.next -= 1;
             self.ended -= u64::from(!wrapped);
+            self.open.wrapped -= u32::from(wrapped);
         }
     }
 
@@ -407,7 +417,8 @@ impl Packer<'_> {
         let mut rest = cells;
         while let Some((&cell, after)) = rest.split_first() {
             rest = after;
-            if cell.width() == Width::Tail {
+            let width = cell.width();
+            if width == Width::Tail {
                 continue;
             }
             if cell.look() != look {
@@ -419,7 +430,7 @@ impl Packer<'_> {
                 continue;
             }
             self.glyph(cell);
-            if cell.width() == Width::Narrow {
+            if width == Width::Narrow && rest.first() == Some(&cell) {
                 let more = rest.iter().take_while(|next| **next == cell).count();
                 if more >= REPEAT_WORTHWHILE {
                     self.bytes.push(TOKEN_REPEAT);
@@ -452,7 +463,12 @@ impl Packer<'_> {
         self.bytes.extend(pair.background.to_bytes());
     }
 
+    #[inline]
     fn glyph(&mut self, cell: Cell) {
+        if let Some(byte) = cell.to_ascii() {
+            self.bytes.push(byte);
+            return;
+        }
         let wide = cell.width() == Width::Wide;
         match cell.glyph() {
             Glyph::Char(c) => {

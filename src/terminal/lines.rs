@@ -2,11 +2,14 @@
 //!
 //! Only a short cut. What the terminal is afterwards, damage included, is what it would be had each line been printed.
 
+use super::cell::Look;
 use super::emulator::Emulator;
 use super::ink::Ink;
 use super::modes::Mode;
 use super::utf8::printable_ascii;
 
+/// The most lines that are taken at once; more than a screenful.
+const LINES_AT_ONCE: usize = 4096;
 /// A look at the bytes ahead has to be worth while: fewer bytes than this many a row hold no flood.
 const LEAST_BYTES: usize = 3;
 
@@ -40,44 +43,40 @@ impl Emulator {
     fn flood(&mut self, bytes: &[u8]) -> (usize, usize) {
         let columns = usize::from(self.columns);
         let kept = usize::from(self.rows) - 1;
-        // Where each of the last lines ends, in a ring; the row that the cursor is in stays blank.
-        let mut ends = vec![0usize; kept + 1];
-        let (mut count, mut at) = (0usize, 0usize);
-        while let Some(length) = line_length(&bytes[at..], columns) {
+        // Where each line ends.
+        let mut ends = Vec::with_capacity((bytes.len() / LEAST_BYTES).min(LINES_AT_ONCE));
+        let mut at = 0;
+        while let Some(length) = line_length(&bytes[at..], columns)
+            && ends.len() < LINES_AT_ONCE
+        {
             at += length;
-            count += 1;
-            let slot = count % ends.len();
-            ends[slot] = at;
+            ends.push(at);
         }
-        if count <= kept {
+        if ends.len() <= kept {
             return (0, at);
         }
         for row in 0..self.rows - 1 {
             self.push_row(row);
         }
         let generation = self.damage.current();
-        let direct = ends[(count - kept) % ends.len()];
-        let mut rest = &bytes[..direct];
-        while let Some(length) = line_length(rest, columns) {
-            let (line, after) = rest.split_at(length);
-            let text = &line[..length - 2];
+        let (unseen, seen) = ends.split_at(ends.len() - kept);
+        let mut start = 0;
+        for end in unseen {
+            let text = &bytes[start..*end - 2];
             self.history.push_ascii(text, generation);
             self.last = text.last().map(|byte| char::from(*byte)).or(self.last);
-            rest = after;
+            start = *end;
         }
-        let scrolled = i32::try_from(count).unwrap_or(i32::MAX);
+        let scrolled = i32::try_from(ends.len()).unwrap_or(i32::MAX);
         self.damage.scrolled(0, self.rows, scrolled, true);
         self.grid.clear(&mut self.damage);
-        let mut rest = &bytes[direct..at];
-        for row in 0..self.rows - 1 {
-            let Some(length) = line_length(rest, columns) else { break };
-            let (line, after) = rest.split_at(length);
-            if let Some((last, _)) = line[..length - 2].split_last() {
+        for (row, end) in (0..).zip(seen) {
+            let text = &bytes[start..*end - 2];
+            if let Some(last) = text.last() {
                 self.last = Some(char::from(*last));
-                let look = super::cell::Look::default();
-                self.grid.write_ascii(row, 0, &line[..length - 2], look, &mut self.damage);
+                self.grid.write_ascii(row, 0, text, Look::default(), &mut self.damage);
             }
-            rest = after;
+            start = *end;
         }
         (at, 0)
     }

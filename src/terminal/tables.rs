@@ -46,7 +46,8 @@ impl ClusterKey {
 
 impl Key for ClusterKey {
     fn mix(&self) -> u64 {
-        self.marks.iter().fold(u64::from(u32::from(self.base)), |all, mark| {
+        let marks = self.marks.iter().take_while(|mark| **mark != '\0');
+        marks.fold(u64::from(u32::from(self.base)), |all, mark| {
             mix64(all.rotate_left(21) ^ u64::from(u32::from(*mark)))
         })
     }
