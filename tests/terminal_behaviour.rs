@@ -569,9 +569,10 @@ fn clusters() {
 /// The limits that operators are promised.
 #[test]
 fn memory_is_small() {
-    let mut terminal = Terminal::default();
+    let terminal = Terminal::default();
     let idle = terminal.memory_bytes();
     assert!(idle <= 20 << 10, "{idle} bytes idle");
+    let mut terminal = Terminal::new(Options { history_lines: 1000, ..Options::default() });
     for line in 0..1100 {
         let text = format!(
             "[{:12.6}] \x1b[1;32mdevice\x1b[m {line}: a line of a boot log that is nearly as wide",
@@ -582,6 +583,21 @@ fn memory_is_small() {
     let full = terminal.memory_bytes();
     assert!(full <= 300 << 10, "{full} bytes with 1,000 lines");
     assert!(terminal.live_line() - terminal.first_line() == 1000);
+    let mut terminal = Terminal::default();
+    for line in 0..11_000 {
+        let text = format!("[{line:12.6}] \x1b[1;32mdevice\x1b[m {line}: a line of a boot log as wide as the screen is");
+        terminal.feed(format!("{text:>90}\r\n").as_bytes());
+    }
+    let full = terminal.memory_bytes();
+    assert!(full <= 2560 << 10, "{full} bytes with 10,000 lines");
+    assert_eq!(terminal.live_line() - terminal.first_line(), 10_000);
+    // Whatever the lines hold.
+    for line in 0..30_000 {
+        let cell = |at: u32| format!("\x1b[38;5;{}mx", (at * 7 + line) % 256);
+        terminal.feed(((0..80).map(cell).collect::<String>() + "\r\n").as_bytes());
+    }
+    let full = terminal.memory_bytes();
+    assert!(full <= 2560 << 10, "{full} bytes with {} lines", terminal.live_line() - terminal.first_line());
 }
 
 /// What stood in a last column that a wide character does not fit into is not part of the text that flows past it.

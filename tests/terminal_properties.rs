@@ -367,8 +367,8 @@ proptest! {
     }
 }
 
-/// 80 columns, 25 rows, 1,000 lines: what one guest can make us keep at the most.
-const WORST_BYTES: usize = 2 << 20;
+/// 80 columns, 25 rows, 10,000 lines: what one guest can make us keep at the most.
+const WORST_BYTES: usize = 3 << 20;
 
 fn hostile(name: &str, chunk: &[u8], times: usize) {
     let mut terminal = Terminal::default();

@@ -7,7 +7,8 @@
 //! |---|---|
 //! | `parser`, `utf8` | bytes to actions; knows no meaning |
 //! | `actions`, `dispatch` | what the parser tells, and which sequence does what |
-//! | `emulator`, `edit`, `rectangles` | printing, wrapping, scrolling; cursor, erasing, inserting; rectangles |
+//! | `emulator`, `lines`, `clusters` | printing; floods of plain lines; grapheme clusters |
+//! | `scroll`, `edit`, `rectangles`, `reflow` | wrapping, margins, scrolling; cursor, erasing, inserting; rectangles; size |
 //! | `sgr`, `charset`, `modes`, `tabs`, `palette`, `width` | small state |
 //! | `strings`, `reports` | OSC and DCS; answers and events |
 //! | `cell`, `ink`, `tables`, `intern` | a position of the screen in eight bytes, and what does not fit |
@@ -31,7 +32,14 @@
 //! | CHA in origin mode | keeps its row | VT510; the two others move it |
 //! | REP | at most a screenful, and only right after a character | the guest may be hostile; ECMA-48, xterm |
 //! | RIS | the screen goes into history first | a boot loader's reset must not hide what came before |
-//! | marks | kept with their character, at most four | `avt` shows each in a cell of its own |
+//! | marks | kept with their character, at most seven | `avt` shows each in a cell of its own |
+//! | DECSLRM, DECLRMM, DECBI, DECFI, DECIC, DECDC, SL, SR, DECCARA, DECRARA | there | VT420; the two others lack them |
+//! | widths | those of single characters (the crate `unicode-width`), unless the guest sets private mode 2027 | programs count with `wcwidth` |
+//! | DECCOLM | clears the screen and keeps its width | the width is the viewers' business |
+//! | OSC 8 | the text without its link | a guest does not point its viewers anywhere |
+//!
+//! Left out: lines of double size, VT52, soft character sets, user-defined keys, printers, graphics, and what tells the
+//! guest about the user: answers about titles, window positions and the clipboard.
 
 mod actions;
 mod cell;
@@ -85,7 +93,8 @@ pub struct Options {
     pub columns: u16,
     /// Rows, 1 to [`MAX_ROWS`]; values outside are clamped.
     pub rows: u16,
-    /// Lines that are kept after they left the screen.
+    /// Lines that are kept after they left the screen; one that was wrapped counts once. They take no more than 240 bytes
+    /// on average: of lines that take more, fewer are kept.
     pub history_lines: usize,
     /// The bytes that some function keys send.
     pub function_keys: FunctionKeys,
@@ -93,7 +102,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { columns: 80, rows: 25, history_lines: 1000, function_keys: FunctionKeys::default() }
+        Self { columns: 80, rows: 25, history_lines: 10_000, function_keys: FunctionKeys::default() }
     }
 }
 
