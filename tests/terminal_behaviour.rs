@@ -585,7 +585,9 @@ fn memory_is_small() {
     assert!(terminal.live_line() - terminal.first_line() == 1000);
     let mut terminal = Terminal::default();
     for line in 0..11_000 {
-        let text = format!("[{line:12.6}] \x1b[1;32mdevice\x1b[m {line}: a line of a boot log as wide as the screen is");
+        let text = format!(
+            "[{line:12.6}] \x1b[1;32mdevice\x1b[m {line}: a line of a boot log as wide as the screen is"
+        );
         terminal.feed(format!("{text:>90}\r\n").as_bytes());
     }
     let full = terminal.memory_bytes();
