@@ -2,9 +2,9 @@
 //! (`scripts/terminal-oracle bench`).
 
 /// The length of each stream.
-pub const STREAM_BYTES: usize = 8 << 20;
+pub(crate) const STREAM_BYTES: usize = 8 << 20;
 /// A console gives its bytes in pieces of this size.
-pub const PIECE_BYTES: usize = 4096;
+pub(crate) const PIECE_BYTES: usize = 4096;
 
 /// Repeats what `line` appends.
 fn stream(mut line: impl FnMut(usize) -> String) -> Vec<u8> {
@@ -25,7 +25,7 @@ fn letter(number: usize) -> char {
 
 /// The streams and their names, for a screen of this many columns; those that begin with `hostile` are not what any
 /// honest guest writes.
-pub fn streams(columns: usize) -> Vec<(&'static str, Vec<u8>)> {
+pub(crate) fn streams(columns: usize) -> Vec<(&'static str, Vec<u8>)> {
     let boot = [
         "systemd[1]: Started something or other that was wanted.",
         "xen:events: Using FIFO-based ABI",

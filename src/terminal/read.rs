@@ -215,17 +215,7 @@ impl Terminal {
     /// Appends the text of a line; true when it goes on in the next one.
     fn append_line(&self, line: u64, scratch: &mut Vec<Cell>, text: &mut String) -> bool {
         scratch.clear();
-        let wrapped = match self.row_of_line(line) {
-            Some(row) => {
-                let (cells, wrapped) = self.emulator.grid.used(row);
-                scratch.extend_from_slice(cells);
-                wrapped
-            }
-            None => self.emulator.history.unpack(line, scratch).unwrap_or(false),
-        };
-        if wrapped {
-            scratch.pop_if(|last| last.is_filler());
-        }
+        let wrapped = self.line_cells(line, scratch).unwrap_or(false);
         for cell in scratch.iter().filter(|cell| cell.width() != Width::Tail) {
             let cluster = self.cluster(*cell);
             text.push(cluster.base);
