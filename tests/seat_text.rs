@@ -352,7 +352,7 @@ fn text_is_found_in_history_and_shown_selected() {
     scene.settle();
     assert_eq!(found(&mut scene), (false, None));
     let prompt = scene.viewer(viewer).picture();
-    assert_eq!(prompt.pixel(2, 11 * 16 + 1), Colour(0x00aa_5500), "the prompt's colour");
+    assert_eq!(prompt.pixel(2, 11 * 16 + 1), Colour(0x00ff_d700), "the prompt's colour");
     scene.viewer(viewer).type_text("nee");
     scene.settle();
     // Line 97 is on the screen, line 67 is shown in the middle, and so on.
