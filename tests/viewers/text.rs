@@ -38,6 +38,25 @@ fn tigervnc_selects_with_the_mouse_and_pastes_with_it() {
 }
 
 #[test]
+fn tigervncs_window_chooses_the_font() {
+    let (host, port) = host_with_one_domain(&[INTERPOSE]);
+    host.await_history("tiny", "guest$");
+    // A window of 800 by 600 pixels, in which 80 by 25 characters of 10 by 20 fit.
+    let viewer = TigerVnc::connect_resizing(port, "Tight");
+    let light = |pixel: &[u8; 3]| *pixel == [0xaa; 3];
+    eventually("a cursor of 10 by 20 pixels", || {
+        let picture = viewer.capture();
+        let rows = picture.pixels.chunks(picture.width);
+        // The cursor is the only thing that is light from its left to its right.
+        let runs = rows.map(|row| row.split(|pixel| !light(pixel)).map(<[_]>::len).max().unwrap_or(0));
+        match runs.filter(|run| *run == 10).count() {
+            20 => Ok(()),
+            other => Err(format!("{other} rows of it{}", viewer.log())),
+        }
+    });
+}
+
+#[test]
 fn not_a_byte_of_a_long_text_is_lost_in_a_slow_guest() {
     let (host, _port) = host_with_one_domain(&[INTERPOSE]);
     host.await_history("tiny", "guest$");
