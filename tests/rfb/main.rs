@@ -4,9 +4,11 @@
 #![allow(clippy::expect_used, reason = "a test fails by panicking")]
 
 mod client;
+mod client_hostile;
 mod connection;
 mod encodings;
 mod foreign;
 mod hostile;
+mod oracles;
 mod screen;
 mod viewer;

@@ -257,6 +257,9 @@ pub enum DecodeError {
         /// The pixels left in the tile.
         left: usize,
     },
+    /// Subrectangles that paint their rectangle over and over.
+    #[error("rectangle {0:?} is painted over too often")]
+    Overpainted(Rect),
     /// A Tight rectangle in a form that does not exist or was not asked for, as image files may not be.
     #[error("tight control byte {0:#04x}, which was not asked for")]
     TightControl(u8),

@@ -29,10 +29,12 @@ pub use devpts::{Fallback, PtyFactory};
 pub use error::ConsoleError;
 pub use in_flight::InFlight;
 use own::RingOwner;
-pub use own::{EventChannel, RingParts};
+pub use own::RingParts;
 use published::Published;
 pub use ring::{IN_SIZE, OUT_SIZE, Page, Ring};
 use upstream::{Read, Upstream};
+
+pub use crate::xen::event_channel::EventChannel;
 
 /// The most guest output that one [`Console::next`] appends, in bytes: one read of a pty (a Linux line discipline holds
 /// 4095), or a full ring. Not more at once, because in interpose mode a kill between the read and the history loses
