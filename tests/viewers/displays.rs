@@ -106,7 +106,9 @@ impl Drop for GuestX {
 /// A host whose one domain has a console, and a display at the port once somebody listens there.
 fn host_with_display_at(port: u16) -> (Host, u16) {
     let forward = format!("display.forward=127.0.0.1:{port}");
-    let mut host = Host::new(&["console.mode=interpose", "seat.notices=false", &forward]);
+    // A fixed font: the pictures' text is read in it.
+    let settings = ["console.mode=interpose", "console.font=8x16", "seat.notices=false", &forward];
+    let mut host = Host::new(&settings);
     host.start_daemon();
     host.add_domain(7, "tiny");
     let own = host.port(7);

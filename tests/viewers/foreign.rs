@@ -167,6 +167,62 @@ impl TigerVnc {
         self.xdotool(&["key", key]);
     }
 
+    /// Presses and releases a button of the mouse at a place of the X display.
+    pub(crate) fn click(&self, button: u8, at: (usize, usize)) {
+        let (x, y, button) = (at.0.to_string(), at.1.to_string(), button.to_string());
+        self.xdotool(&["mousemove", "--sync", &x, &y, "click", &button]);
+    }
+
+    /// Drags with the left button from one place of the X display to another, as slowly as a hand does.
+    pub(crate) fn drag(&self, from: (usize, usize), to: (usize, usize)) {
+        let middle = (usize::midpoint(from.0, to.0), usize::midpoint(from.1, to.1));
+        let [from, middle, to] = [from, middle, to].map(|at| [at.0.to_string(), at.1.to_string()]);
+        self.xdotool(&["mousemove", "--sync", &from[0], &from[1], "mousedown", "1"]);
+        self.xdotool(&["mousemove", "--sync", &middle[0], &middle[1]]);
+        self.xdotool(&["mousemove", "--sync", &to[0], &to[1]]);
+        self.xdotool(&["mouseup", "1"]);
+    }
+
+    /// Where in the X display the viewer's picture begins: its window has no frame.
+    pub(crate) fn corner(&self) -> (usize, usize) {
+        let output = self
+            .tool("xdotool")
+            .args(["search", "--sync", "--onlyvisible", "--name", "TigerVNC", "getwindowgeometry", "--shell"])
+            .output()
+            .expect("xdotool");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let value = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.parse().ok());
+        value("X=").zip(value("Y=")).unwrap_or_else(|| panic!("no place of the window in {text:?}"))
+    }
+
+    /// The X display's clipboard.
+    pub(crate) fn clipboard(&self) -> String {
+        let output = self.tool("xclip").args(["-o", "-selection", "clipboard"]).output().expect("xclip");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Puts a text into the X display's clipboard.
+    pub(crate) fn copy(&self, text: &str) {
+        let mut xclip = self
+            .tool("xclip")
+            .args(["-i", "-selection", "clipboard"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("xclip");
+        let mut input = xclip.stdin.take().expect("standard input");
+        input.write_all(text.as_bytes()).expect("a text for xclip");
+        drop(input);
+        // It goes on in the background, until the clipboard is another's.
+        assert!(xclip.wait().is_ok_and(|status| status.success()));
+    }
+
+    fn tool(&self, name: &str) -> Command {
+        let mut command = Command::new(installed(Path::new(name)));
+        command.env("DISPLAY", &self.display).stderr(Stdio::null());
+        command
+    }
+
     fn xdotool(&self, arguments: &[&str]) {
         // There is no window manager that would give the only window the keyboard.
         let focus = ["search", "--sync", "--onlyvisible", "--name", "TigerVNC", "windowfocus", "--sync"];
