@@ -28,7 +28,7 @@ const DISPLAY_PAUSE: Duration = Duration::from_secs(1);
 const WITHDRAW_TIME: Duration = Duration::from_secs(2);
 
 /// Makes a vchan server for a domain.
-pub type Listen = Box<dyn FnMut(Domid, RingSizes) -> Result<VchanServer, VchanError> + Send>;
+pub type Listen = Box<dyn FnMut(Domid, RingSizes) -> Result<VchanServer, VchanError> + Send + Sync>;
 
 /// Connects one display with the host.
 pub struct Agent {
