@@ -8,8 +8,9 @@
 //! ```
 //!
 //! WHAT is `pipe` (standard input and output), `echo` (back what comes), `source:BYTES` (waits for a byte, then sends so
-//! many) or `sink` (sends a byte, then reads to the end and prints how much and how fast). A server has one client, then it
-//! ends and takes its nodes away.
+//! many), `sink` (sends a byte, then reads to the end and prints how much and how fast) or `rfb:UPDATES` (asks an RFB server so
+//! often for its whole screen in Raw, and prints the same). A server has one client, then it ends and takes its nodes away. A
+//! client ends when the domain is gone.
 
 #![expect(clippy::expect_used, clippy::print_stdout, reason = "a measurement has nobody to report to")]
 
@@ -17,9 +18,9 @@ use std::time::Instant;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use xenvnc::xen::Domid;
 use xenvnc::xen::store::{Address, Store};
 use xenvnc::xen::vchan::{RingSizes, VchanClient, VchanServer, publish, withdraw};
+use xenvnc::xen::{Domid, paths};
 
 /// Bytes moved at once.
 const PIECE: usize = 256 * 1024;
@@ -69,7 +70,20 @@ async fn client(domid: Domid, path: &str, what: &str) {
         let value = store.read(&format!("/local/domain/{domid}/{path}/{name}")).await.expect("a node");
         *number = String::from_utf8_lossy(&value).trim_end_matches('\0').parse().expect("a number");
     }
-    serve(VchanClient::connect(domid, numbers[0], numbers[1]).expect("a client"), what).await;
+    let stream = VchanClient::connect(domid, numbers[0], numbers[1]).expect("a client");
+    tokio::select! {
+        () = serve(stream, what) => {}
+        // Nobody else says so, and what stays mapped keeps a domain from going.
+        () = released(&store, domid) => println!("domain {domid} is gone"),
+    }
+}
+
+/// Waits until xenstored has no home for the domain any more.
+async fn released(store: &Store, domid: Domid) {
+    let mut released = store.watch(paths::RELEASED).await.expect("a watch");
+    while store.exists(&paths::home(domid)).await.expect("an answer") {
+        released.next().await;
+    }
 }
 
 async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, what: &str) {
@@ -110,6 +124,55 @@ async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, what: &str) {
             let seconds = start.elapsed().as_secs_f64();
             println!("{total} bytes {:.3} MB/s {reads} reads", total as f64 / 1e6 / seconds);
         }
-        _ => panic!("pipe, echo, source:BYTES or sink"),
+        ("rfb", updates) => screens(stream, updates.parse().expect("a number of updates")).await,
+        _ => panic!("pipe, echo, source:BYTES, sink or rfb:UPDATES"),
     }
+}
+
+/// RFB 3.8 without authentication: whole screens in Raw, one behind the other.
+async fn screens(mut stream: impl AsyncRead + AsyncWrite + Unpin, updates: usize) {
+    let mut greeting = [0; 14];
+    stream.read_exact(&mut greeting[..12]).await.expect("a version");
+    stream.write_all(b"RFB 003.008\n").await.expect("the other end is there");
+    stream.read_exact(&mut greeting[12..]).await.expect("security types");
+    assert_eq!(greeting[12..], [1, 1], "no authentication");
+    stream.write_all(&[1]).await.expect("the other end is there");
+    stream.read_u32().await.expect("a result");
+    stream.write_all(&[1]).await.expect("the other end is there");
+    let size = (stream.read_u16().await.expect("width"), stream.read_u16().await.expect("height"));
+    let mut format = [0; 16];
+    stream.read_exact(&mut format).await.expect("a pixel format");
+    let name = stream.read_u32().await.expect("a length") as usize;
+    let mut buffer = vec![0; PIECE.max(name)];
+    stream.read_exact(&mut buffer[..name]).await.expect("a name");
+    stream.write_all(&[2, 0, 0, 1, 0, 0, 0, 0]).await.expect("the other end is there");
+    let mut request = vec![3, 0, 0, 0, 0, 0];
+    request.extend(size.0.to_be_bytes());
+    request.extend(size.1.to_be_bytes());
+    let (mut total, start) = (0, Instant::now());
+    for _ in 0..updates {
+        stream.write_all(&request).await.expect("the other end is there");
+        let mut header = [0; 4];
+        stream.read_exact(&mut header).await.expect("an update");
+        assert_eq!(header[..2], [0, 0], "an update and nothing else");
+        for _ in 0..u16::from_be_bytes([header[2], header[3]]) {
+            let mut rectangle = [0; 12];
+            stream.read_exact(&mut rectangle).await.expect("a rectangle");
+            let side = |at: usize| usize::from(u16::from_be_bytes([rectangle[at], rectangle[at + 1]]));
+            let mut left = side(4) * side(6) * usize::from(format[0] / 8);
+            total += left;
+            while left > 0 {
+                let count = left.min(PIECE);
+                stream.read_exact(&mut buffer[..count]).await.expect("pixels");
+                left -= count;
+            }
+        }
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    println!(
+        "{total} bytes {:.3} MB/s {updates} screens of {}x{}",
+        total as f64 / 1e6 / seconds,
+        size.0,
+        size.1
+    );
 }

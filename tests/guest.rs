@@ -456,6 +456,69 @@ async fn without_vchan_devices_auto_goes_by_tcp() {
     within("the agent", agent).await.expect("no panic");
 }
 
+/// A host that refuses, for as long as it likes, on a clock that jumps whenever nothing is to be done.
+#[tokio::test(start_paused = true)]
+async fn attempts_go_on_for_ever_with_pauses_of_1_to_60_seconds() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let display = tokio::net::UnixListener::bind(directory.path().join("x.sock")).expect("a display");
+    let held = tokio::spawn(async move {
+        let mut streams = Vec::new();
+        while let Ok((stream, _)) = display.accept().await {
+            streams.push(stream);
+        }
+    });
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a listener");
+    let token = directory.path().join("token");
+    let file = directory.path().join("guest.toml");
+    let text = format!(
+        "via = \"tcp\"\nserver = \"unix:{0}/x.sock\"\nhost = \"{1}\"\ntoken_file = {token:?}\n",
+        directory.path().display(),
+        listener.local_addr().expect("an address"),
+    );
+    std::fs::write(&file, text).expect("a file");
+    std::fs::write(&token, "0").expect("a token");
+    let config = GuestConfig::load(Some(&file), Layer::default()).expect("a configuration");
+    let stop = CancellationToken::new();
+    let listen: Listen = Box::new(|_, _| panic!("no vchan was asked for"));
+    let agent = Agent::new(config, xenvnc::xen::store::Address::Find, listen, stop.clone());
+    let agent = tokio::spawn(agent.run());
+
+    let mut pauses = Vec::new();
+    let mut last = None;
+    let mut refuse = async |attempt: usize| {
+        let (mut stream, _) = listener.accept().await.expect("an attempt");
+        let now = tokio::time::Instant::now();
+        let mut preamble = [0; PREAMBLE_BYTES];
+        stream.read_exact(&mut preamble).await.expect("a preamble");
+        assert_eq!(preamble.to_vec(), padded(&attempt.to_string()), "the token as it is now");
+        std::fs::write(&token, (attempt + 1).to_string()).expect("a token");
+        let pause = last.replace(now).map(|last| now - last);
+        (stream, pause)
+    };
+    for attempt in 0..40 {
+        pauses.extend(refuse(attempt).await.1);
+    }
+    for (index, pause) in pauses.iter().enumerate() {
+        let most = (1u64 << (index + 1).min(6)).min(60);
+        // What the real part of the time adds is far below a second.
+        let allowed = Duration::from_millis(999)..Duration::from_secs(most + 2);
+        assert!(allowed.contains(pause), "pause {index}: {pause:?}, at most {most} s; all: {pauses:?}");
+    }
+    assert!(pauses.iter().any(|pause| *pause > Duration::from_secs(20)), "they grow: {pauses:?}");
+    assert!(pauses.iter().any(|pause| *pause < Duration::from_secs(20)), "and differ: {pauses:?}");
+
+    // A host that talks is a success: after it goes, the next attempt comes soon.
+    let (mut stream, _) = refuse(40).await;
+    stream.write_all(b"RFB 003.008\n").await.expect("a word");
+    stream.shutdown().await.expect("and the end");
+    drop(stream);
+    let (_stream, pause) = refuse(41).await;
+    assert!(pause.expect("a pause") < Duration::from_secs(3), "{pause:?}");
+    stop.cancel();
+    agent.await.expect("no panic");
+    held.abort();
+}
+
 /// A splice without traffic makes no system call at all.
 #[tokio::test]
 async fn idle_display_costs_the_guest_nothing() {
