@@ -24,7 +24,7 @@ use xenvnc::xen::vchan::{VchanError, VchanStream};
 
 /// Under the real xenstored without Xen, every client is domain 0.
 const HOME: &str = "/local/domain/0";
-const DISPLAY: &str = "/local/domain/0/data/xenvnc/display/1";
+const DISPLAY: &str = "/local/domain/0/data/xenvnc/display/0";
 
 /// A process of ours, ended with this value.
 struct Ours(Child);
@@ -551,7 +551,7 @@ async fn idle_display_costs_the_guest_nothing() {
 fn wrong_configuration_ends_with_status_2_before_anything_is_opened() {
     for arguments in [
         &["--via", "pigeon"][..],
-        &["--number", "7"],
+        &["--number", "5"],
         &["--server", "192.0.2.1:5900"],
         &["--host", "10.0.0.1:5500"],
         &["--config", "/nonexistent/guest.toml"],

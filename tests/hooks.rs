@@ -21,7 +21,7 @@ fn load(text: &str) -> Config {
 fn with_keys_in_force() -> String {
     let general = FILE.split("#[[domain]]").next().unwrap();
     // What has no default that could be written down.
-    let no_default = ["#socket = \"/run/xenstored/socket\"", "#password_file", "#chords"];
+    let no_default = ["#socket = \"/run/xenstored/socket\"", "#password_file", "#chords", "#announce"];
     general
         .lines()
         .filter(|line| !no_default.iter().any(|key| line.starts_with(key)))
@@ -40,7 +40,7 @@ fn default_file_changes_nothing() {
 #[test]
 fn keys_of_the_default_file_show_the_defaults() {
     let text = with_keys_in_force();
-    assert!(text.matches("\nlisten = ").count() == 1 && text.contains("\nbytes = "), "{text}");
+    assert!(text.matches("\nlisten = ").count() == 2 && text.contains("\nbytes = "), "{text}");
     assert_eq!(format!("{:?}", load(&text)), format!("{:?}", load("")));
 }
 

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, ConfigError};
+use crate::control::HistoryFormat;
 use crate::{daemon, demo, guest};
 
 /// One VNC endpoint for every Xen domain: its console from the first boot message on.
@@ -75,8 +76,11 @@ enum Command {
         socket: Socket,
         /// The domain's name, UUID or domid
         domain: String,
-        /// Print the very bytes, with their control sequences
-        #[arg(long)]
+        /// text, without control sequences; raw, the very bytes; or asciicast, with times, for asciinema
+        #[arg(long, value_name = "FORMAT", default_value = "text", value_parser = parse_format)]
+        format: HistoryFormat,
+        /// The same as --format raw
+        #[arg(long, conflicts_with = "format")]
         raw: bool,
     },
     /// Type on a domain's console
@@ -133,7 +137,7 @@ struct GuestArguments {
     /// How the host is reached: auto, vchan or tcp [default: auto, vchan first]
     #[arg(long, value_name = "WAY")]
     via: Option<guest::Via>,
-    /// Which display of this guest it is, 1 to 6 [default: 1]
+    /// Which display of this guest it is, 0 to 4 [default: 0, which the host shows on F7]
     #[arg(long, value_name = "N", value_parser = guest::parse_number)]
     number: Option<u8>,
     /// The RFB server: unix:/PATH, or a port on loopback such as 127.0.0.1:5900 [default:
@@ -203,6 +207,15 @@ fn parse_vt(text: &str) -> Result<u8, String> {
     }
 }
 
+fn parse_format(text: &str) -> Result<HistoryFormat, String> {
+    match text {
+        "text" => Ok(HistoryFormat::Text),
+        "raw" => Ok(HistoryFormat::Raw),
+        "asciicast" => Ok(HistoryFormat::Asciicast),
+        _ => Err("a format is text, raw or asciicast".into()),
+    }
+}
+
 /// Exit status for a command line or configuration that cannot be used.
 const EXIT_USAGE: u8 = 2;
 
@@ -259,8 +272,9 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Screenshot { socket, domain, vt, file } => {
             commands::screenshot(&mut connect(&socket)?, domain, vt, &file)?;
         }
-        Command::History { socket, domain, raw } => {
-            commands::history(&mut connect(&socket)?, domain, raw)?;
+        Command::History { socket, domain, format, raw } => {
+            let format = if raw { HistoryFormat::Raw } else { format };
+            commands::history(&mut connect(&socket)?, domain, format)?;
         }
         Command::Type { socket, domain, text, enter } => {
             commands::type_text(&mut connect(&socket)?, domain, &text, enter)?;

@@ -250,9 +250,10 @@ impl Agent {
 
     /// Where the host listens and the token, as they are now.
     async fn target(&self, home: Option<&Home>) -> Result<Target, ReverseError> {
+        let number = self.config.number;
         match (&self.config.host, &self.config.token_file, home) {
-            (Some(host), Some(file), _) => Target::from_file(host.clone(), file).await,
-            (_, _, Some(home)) => Target::from_store(&home.store, &home.path()).await,
+            (Some(host), Some(file), _) => Target::from_file(host.clone(), file, number).await,
+            (_, _, Some(home)) => Target::from_store(&home.store, &home.path(), number).await,
             _ => Err(ReverseError::NotOffered("xenvnc/reverse-address")),
         }
     }

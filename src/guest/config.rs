@@ -9,6 +9,8 @@ use std::str::FromStr;
 use serde::Deserialize;
 use serde::de::{self, Deserializer};
 
+use crate::config::DISPLAYS_MAX;
+
 /// Where the guest looks when `--config` is not given. It may be missing; a file that was named may not.
 pub const DEFAULT_FILE: &str = "/etc/xenvnc/guest.toml";
 
@@ -80,7 +82,7 @@ pub struct Layer {
     /// How the host is reached.
     #[serde(deserialize_with = "from_text")]
     pub via: Option<Via>,
-    /// Which display of this guest this is, 1 to 6.
+    /// Which display of this guest this is, from 0.
     #[serde(deserialize_with = "number")]
     pub number: Option<u8>,
     /// The RFB server.
@@ -160,7 +162,7 @@ impl GuestConfig {
     }
 
     fn from_layers(below: Layer, over: Layer) -> Result<Self, GuestConfigError> {
-        let number = over.number.or(below.number).unwrap_or(1);
+        let number = over.number.or(below.number).unwrap_or(0);
         let server = over.server.or(below.server);
         let host = over.host.or(below.host);
         let token_file = over.token_file.or(below.token_file);
@@ -299,16 +301,13 @@ fn number<'de, D: Deserializer<'de>>(value: D) -> Result<Option<u8>, D::Error> {
     parse_number(&i64::deserialize(value)?.to_string()).map(Some).map_err(de::Error::custom)
 }
 
-/// The number of a display, 1 to 6.
+/// The number of a display, 0 to 4.
 ///
 /// # Errors
 /// What it should be.
 pub fn parse_number(text: &str) -> Result<u8, String> {
-    // VT 7 to VT 12 of the host; the last of those is its status page unless a guest has that many displays.
-    match text.parse() {
-        Ok(number @ 1..=6) => Ok(number),
-        _ => Err("a display's number is 1 to 6".to_owned()),
-    }
+    let number = text.parse().ok().filter(|number| *number < DISPLAYS_MAX);
+    number.ok_or_else(|| format!("a display's number is 0 to {}", DISPLAYS_MAX - 1))
 }
 
 #[cfg(test)]
@@ -324,8 +323,8 @@ mod tests {
     #[test]
     fn defaults_are_a_socket_of_ours_and_any_way() {
         let config = file("").expect("an empty file");
-        assert_eq!((config.via, config.number, config.xvnc), (Via::Auto, 1, None));
-        assert_eq!(config.server.to_string(), "unix:/run/xenvnc/display-1.sock");
+        assert_eq!((config.via, config.number, config.xvnc), (Via::Auto, 0, None));
+        assert_eq!(config.server.to_string(), "unix:/run/xenvnc/display-0.sock");
         assert_eq!((config.host, config.token_file), (None, None));
     }
 
@@ -352,8 +351,8 @@ mod tests {
             ("vai = \"auto\"", "unknown field `vai`"),
             ("[xvnc]\nstrat = true", "unknown field `strat`"),
             ("via = \"carrier pigeon\"", "auto, vchan or tcp"),
-            ("number = 0", "1 to 6"),
-            ("number = 7", "1 to 6"),
+            ("number = -1", "0 to 4"),
+            ("number = 5", "0 to 4"),
             ("number = \"x\"", "invalid type"),
             ("server = \"unix:relative\"", "unix:/PATH"),
             ("server = \"192.0.2.1:5900\"", "loopback"),

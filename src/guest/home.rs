@@ -34,7 +34,7 @@ impl Home {
 
     /// Where a display's vchan server is published.
     pub(super) fn display(&self, number: u8) -> String {
-        format!("{}/data/xenvnc/display/{number}", self.path())
+        format!("{}/{number}", paths::displays(self.domid))
     }
 
     /// Waits until something changed. Dropping the future loses nothing.

@@ -11,11 +11,12 @@ use tokio::net::TcpStream;
 use super::config::HostAddress;
 use crate::xen::store::{Nodes, StoreError};
 
-/// What goes before RFB, in bytes: `ID:`, the token and NULs, as UltraVNC's repeater takes it.
+/// What goes before RFB, in bytes: `ID:`, the token, for another display than the first `:` and its number, and NULs, as
+/// UltraVNC's repeater takes it.
 pub const PREAMBLE_BYTES: usize = 250;
 
-/// The longest token, in bytes: one NUL at least stays behind it.
-const MAX_TOKEN_BYTES: usize = PREAMBLE_BYTES - "ID:".len() - 1;
+/// The longest token, in bytes: a display's number and one NUL at least stay behind it.
+const MAX_TOKEN_BYTES: usize = PREAMBLE_BYTES - "ID:".len() - ":255".len() - 1;
 
 /// How long the host may take to answer a connection.
 const CONNECT_TIME: Duration = Duration::from_secs(10);
@@ -77,17 +78,18 @@ pub enum ReverseError {
 }
 
 impl Target {
-    /// A host, and a token of at most [`PREAMBLE_BYTES`] - 4 bytes.
+    /// A host, a token of at most [`PREAMBLE_BYTES`] - 8 bytes, and which display of this guest it is.
     ///
     /// # Errors
     /// When the token cannot be sent.
-    pub fn new(address: HostAddress, token: &[u8]) -> Result<Self, ReverseError> {
+    pub fn new(address: HostAddress, token: &[u8], display: u8) -> Result<Self, ReverseError> {
         let token = token.trim_ascii_end();
         if token.is_empty() || token.len() > MAX_TOKEN_BYTES || !token.iter().all(u8::is_ascii_graphic) {
             return Err(ReverseError::Token { bytes: token.len() });
         }
         let mut preamble = [0; PREAMBLE_BYTES];
-        for (byte, said) in preamble.iter_mut().zip(b"ID:".iter().chain(token)) {
+        let number = if display == 0 { String::new() } else { format!(":{display}") };
+        for (byte, said) in preamble.iter_mut().zip(b"ID:".iter().chain(token).chain(number.as_bytes())) {
             *byte = *said;
         }
         Ok(Self { address, preamble })
@@ -97,7 +99,7 @@ impl Target {
     ///
     /// # Errors
     /// When a node is missing or holds what cannot be used.
-    pub async fn from_store(store: &Nodes, home: &str) -> Result<Self, ReverseError> {
+    pub async fn from_store(store: &Nodes, home: &str, display: u8) -> Result<Self, ReverseError> {
         let (address, token) = ("xenvnc/reverse-address", "xenvnc/token");
         let node = async |name| {
             let value = store.read_optional(&format!("{home}/{name}")).await?;
@@ -105,17 +107,17 @@ impl Target {
         };
         let (address, token) = (node(address).await?, node(token).await?);
         let text = std::str::from_utf8(address.trim_ascii_end()).unwrap_or("\u{fffd}");
-        Self::new(text.parse().map_err(ReverseError::Address)?, &token)
+        Self::new(text.parse().map_err(ReverseError::Address)?, &token, display)
     }
 
     /// A host that was given in the configuration, and the first line of a file, which is read anew for each connection.
     ///
     /// # Errors
     /// When the file cannot be read or holds no token.
-    pub async fn from_file(address: HostAddress, path: &PathBuf) -> Result<Self, ReverseError> {
+    pub async fn from_file(address: HostAddress, path: &PathBuf, display: u8) -> Result<Self, ReverseError> {
         let text = tokio::fs::read(path).await;
         let text = text.map_err(|source| ReverseError::TokenFile { path: path.clone(), source })?;
-        Self::new(address, text.split(|byte| *byte == b'\n').next().unwrap_or_default())
+        Self::new(address, text.split(|byte| *byte == b'\n').next().unwrap_or_default(), display)
     }
 
     /// Connects and says who we are.
@@ -143,7 +145,7 @@ mod tests {
     use super::*;
 
     fn target(token: &[u8]) -> Result<Target, ReverseError> {
-        Target::new("10.0.0.1:5500".parse().expect("an address"), token)
+        Target::new("10.0.0.1:5500".parse().expect("an address"), token, 0)
     }
 
     #[test]
@@ -152,13 +154,16 @@ mod tests {
         assert_eq!(preamble.len(), 250);
         assert_eq!(&preamble[..11], b"ID:0123abcd");
         assert!(preamble[11..].iter().all(|byte| *byte == 0));
-        let longest = target(&[b'x'; 246]).expect("the longest token").preamble;
-        assert_eq!((longest[248], longest[249]), (b'x', 0));
+        let address: HostAddress = "10.0.0.1:5500".parse().expect("an address");
+        let second = Target::new(address.clone(), b"0123abcd", 1).expect("a token").preamble;
+        assert_eq!(&second[..14], b"ID:0123abcd:1\0");
+        let longest = Target::new(address, &[b'x'; 242], 255).expect("the longest token").preamble;
+        assert_eq!(&longest[243..], b"xx:255\0");
     }
 
     #[test]
     fn token_that_cannot_be_sent_is_refused_and_never_shown() {
-        for token in [&b""[..], b"\n", b"two words", b"nul\0", &[b'x'; 247], "t\u{f6}ken".as_bytes()] {
+        for token in [&b""[..], b"\n", b"two words", b"nul\0", &[b'x'; 243], "t\u{f6}ken".as_bytes()] {
             assert!(matches!(target(token), Err(ReverseError::Token { .. })));
         }
         let said = format!("{:?}", target(b"secret").expect("a token"));

@@ -133,19 +133,37 @@ impl Decompressor {
             // One byte more than allowed tells "exactly full" from "too much".
             let room = (end + 1 - at).min(UNPACKED_STEP);
             out.resize(at + room, 0);
-            let (total_in, total_out) = (self.stream.total_in(), self.stream.total_out());
-            let result = self.stream.decompress(data, &mut out[at..], InflateFlush::SyncFlush);
-            let consumed = usize::try_from(self.stream.total_in() - total_in).unwrap_or(0);
-            let produced = usize::try_from(self.stream.total_out() - total_out).unwrap_or(0);
-            out.truncate(at + produced);
-            data = &data[consumed..];
+            let total_out = self.stream.total_out();
+            let result = self.step(&mut data, &mut out[at..]);
+            // What came before a failure counts.
+            out.truncate(at + usize::try_from(self.stream.total_out() - total_out).unwrap_or(0));
             if out.len() > end {
                 return Err(InflateFailure::TooLong { limit });
             }
+            if result? < room {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Unpacks some of `data` into `room`, and takes what was used off its front. Returns how many bytes came out;
+    /// fewer than `room` has mean that all of `data` was used and nothing is held back.
+    ///
+    /// # Errors
+    /// When `data` is no continuation of the stream, or the stream has ended; it is lost then.
+    pub fn step(&mut self, data: &mut &[u8], room: &mut [u8]) -> Result<usize, InflateFailure> {
+        let mut filled = 0;
+        loop {
+            let (total_in, total_out) = (self.stream.total_in(), self.stream.total_out());
+            let result = self.stream.decompress(data, &mut room[filled..], InflateFlush::SyncFlush);
+            let consumed = usize::try_from(self.stream.total_in() - total_in).unwrap_or(0);
+            let produced = usize::try_from(self.stream.total_out() - total_out).unwrap_or(0);
+            *data = &data[consumed..];
+            filled += produced;
             match result {
                 Err(error) => return Err(InflateFailure::Bad(InflateError::as_str(error))),
                 Ok(Status::StreamEnd) => return Err(InflateFailure::Ended),
-                Ok(_) if consumed == 0 && produced == 0 => return Ok(()),
+                Ok(_) if filled == room.len() || (consumed == 0 && produced == 0) => return Ok(filled),
                 Ok(_) => {}
             }
         }

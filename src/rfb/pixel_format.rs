@@ -228,14 +228,23 @@ pub struct Translator {
     format: PixelFormat,
     /// The wire value of each intensity of red, green and blue, byte order applied.
     tables: Option<Box<[[u32; 256]; 3]>>,
+    /// Where red, green and blue lie in a pixel's value when each has 8 bits.
+    bytes_at: Option<[u8; 3]>,
 }
 
 impl Translator {
     /// The translator to `format`.
     #[must_use]
     pub fn new(format: PixelFormat) -> Self {
+        let bytes_at = match format.model {
+            ColourModel::TrueColour { red, green, blue } => {
+                let all = [red, green, blue];
+                all.iter().all(|channel| channel.max == 255).then(|| all.map(|channel| channel.shift))
+            }
+            ColourModel::ColourMap => None,
+        };
         if format == PixelFormat::RGB888 {
-            return Self { format, tables: None };
+            return Self { format, tables: None, bytes_at };
         }
         let channels = match format.model {
             ColourModel::TrueColour { red, green, blue } => [red, green, blue],
@@ -255,7 +264,7 @@ impl Translator {
                 };
             }
         }
-        Self { format, tables: Some(tables) }
+        Self { format, tables: Some(tables), bytes_at }
     }
 
     /// The format that it translates to.
@@ -268,6 +277,12 @@ impl Translator {
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.format.bytes_per_pixel()
+    }
+
+    /// True when a pixel on the wire is a [`Colour`] in little-endian order, but for its highest byte.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        self.tables.is_none()
     }
 
     /// The pixel of a colour: its bytes on the wire, the first one least significant.
@@ -298,12 +313,28 @@ impl Translator {
     /// The colour of a pixel on the wire (as [`wire`](Self::wire) gives it), as near as 8 bits a channel allow.
     /// Entries of a colour map are taken to be [`cube_entry`]'s.
     #[must_use]
+    #[inline]
     pub fn colour(&self, wire: u32) -> Colour {
-        let value = match (self.format.big_endian, self.format.bits_per_pixel) {
+        if self.is_plain() { Colour(wire & 0x00ff_ffff) } else { self.colour_of(self.value(wire)) }
+    }
+
+    /// The value of a pixel on the wire, its byte order undone.
+    #[must_use]
+    pub fn value(&self, wire: u32) -> u32 {
+        match (self.format.big_endian, self.format.bits_per_pixel) {
             (true, 16) => wire.swap_bytes() >> 16,
             (true, 32) => wire.swap_bytes(),
             _ => wire,
-        };
+        }
+    }
+
+    /// The colour of a pixel's value, as near as 8 bits a channel allow.
+    #[must_use]
+    pub fn colour_of(&self, value: u32) -> Colour {
+        if let Some(at) = self.bytes_at {
+            let [red, green, blue] = at.map(|shift| (value >> (shift & 31)).to_le_bytes()[0]);
+            return Colour::rgb(red, green, blue);
+        }
         let intensity = |channel: Channel| {
             let max = u32::from(channel.max);
             let have =

@@ -81,11 +81,14 @@ fn heading(facts: &Facts<'_>) -> String {
 fn vt_line(vt: &VtInfo) -> String {
     let kind = match vt.kind {
         VtKind::Console => "console",
+        VtKind::Graphics => "display",
         VtKind::Status => "this page",
     };
     let mut line = format!("  {:<4} {kind:<10} {}x{}", vt.number.to_string(), vt.columns, vt.rows);
-    if !vt.title.is_empty() {
-        let _ = write!(line, "  {}", plain(&vt.title));
+    for text in [&vt.title, &vt.origin] {
+        if !text.is_empty() {
+            let _ = write!(line, "  {}", plain(text));
+        }
     }
     line
 }
@@ -151,6 +154,7 @@ mod tests {
             columns: 80,
             rows: 25,
             title: "vim".to_owned(),
+            origin: String::new(),
             viewers: viewers.len(),
         };
         let facts = Facts { options, state, vts: &[vt], viewers, columns: 80, rows: 25 };

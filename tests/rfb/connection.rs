@@ -406,6 +406,7 @@ fn names_and_cursors_are_told_to_who_understands_them() {
             hotspot: Point { x: 1, y: 0 },
             pixels: vec![Colour::WHITE; 3],
             mask: vec![0xe0],
+            alpha: None,
         };
         pair.server.set_cursor(Some(cursor.clone()));
         pair.settle(true);

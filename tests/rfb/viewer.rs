@@ -3,7 +3,7 @@
 use xenvnc::geometry::{Rect, Size};
 use xenvnc::rfb::encoding::canvas::Canvas;
 use xenvnc::rfb::encoding::pseudo::{self, CursorImage};
-use xenvnc::rfb::encoding::{Encoding, copyrect, hextile, raw, tight, zrle};
+use xenvnc::rfb::encoding::{Decoder, Encoding};
 use xenvnc::rfb::message::handshake::ServerInit;
 use xenvnc::rfb::message::{ClientForms, ClientMessage, Fence, RectHeader, Screen, ServerMessage};
 use xenvnc::rfb::pixel_format::{PixelFormat, Translator};
@@ -14,7 +14,7 @@ use xenvnc::rfb::wire::{Reader, Stop};
 enum State {
     Messages,
     Rects(u16),
-    Hextile(Rect, hextile::Decoder, u16),
+    Picture(Rect, u16),
 }
 
 /// The viewer's side of a connection that is past its handshake.
@@ -36,8 +36,7 @@ pub(crate) struct Viewer {
     /// Formats that were set and not yet used by the server: a new one begins with an update.
     translator: Translator,
     next_format: Option<PixelFormat>,
-    zrle: zrle::Decoder,
-    tight: tight::Decoder,
+    decoder: Decoder,
     state: State,
     pending: Vec<u8>,
 }
@@ -65,8 +64,7 @@ impl Viewer {
             colour_map: None,
             translator: Translator::new(init.format),
             next_format: None,
-            zrle: zrle::Decoder::default(),
-            tight: tight::Decoder::default(),
+            decoder: Decoder::default(),
             state: State::Messages,
             pending: Vec::new(),
         }
@@ -128,15 +126,15 @@ impl Viewer {
                 self.state = State::Rects(left);
                 self.rect(reader, left)
             }
-            State::Hextile(rect, mut decoder, left) => {
+            State::Picture(rect, left) => {
                 let before = reader.consumed();
-                match decoder.decode(reader, rect, &self.translator, &mut self.canvas) {
-                    Ok(()) => {
+                match self.decoder.decode(reader, rect, &self.translator, &mut self.canvas) {
+                    Ok(_) => {
                         self.state = State::Rects(left - 1);
                         Ok(())
                     }
                     Err(Stop::NeedMore) => {
-                        self.state = State::Hextile(rect, decoder, left);
+                        self.state = State::Picture(rect, left);
                         if reader.consumed() > before { Ok(()) } else { Err(Stop::NeedMore) }
                     }
                     Err(stop) => Err(stop.map(|error| error.to_string())),
@@ -159,6 +157,7 @@ impl Viewer {
             ServerMessage::Bell => self.bells += 1,
             ServerMessage::CutText(text) => self.cut_text = Some(text.into_owned()),
             ServerMessage::CutTextToSkip { bytes } => panic!("cut text of {bytes} bytes"),
+            other => panic!("{other:?} was not asked for"),
         }
         Ok(())
     }
@@ -166,18 +165,8 @@ impl Viewer {
     fn rect(&mut self, reader: &mut Reader<'_>, left: u16) -> Result<(), Stop<String>> {
         let RectHeader { rect, encoding } = RectHeader::decode(reader)?;
         let Self { canvas, translator, .. } = self;
-        let told = |stop: Stop<xenvnc::rfb::encoding::DecodeError>| stop.map(|error| error.to_string());
         let oddity = |stop: Stop<pseudo::PseudoError>| stop.map(|error| error.to_string());
         match encoding {
-            Encoding::RAW => raw::decode(reader, rect, translator, canvas).map_err(told)?,
-            Encoding::COPY_RECT => copyrect::decode(reader, rect, canvas).map_err(told)?,
-            Encoding::ZRLE => self.zrle.decode(reader, rect, translator, canvas).map_err(told)?,
-            Encoding::TIGHT => self.tight.decode(reader, rect, translator, canvas).map_err(told)?,
-            Encoding::HEXTILE => {
-                self.encodings.push(encoding);
-                self.state = State::Hextile(rect, hextile::Decoder::default(), left);
-                return Ok(());
-            }
             Encoding::DESKTOP_SIZE => canvas.resize(rect.size()),
             Encoding::EXTENDED_DESKTOP_SIZE => {
                 let screens = pseudo::decode_screens(reader)?;
@@ -191,7 +180,12 @@ impl Viewer {
                 self.cursor = Some(pseudo::decode_cursor(reader, rect, translator).map_err(oddity)?);
             }
             Encoding::QEMU_EXTENDED_KEY | Encoding::EXTENDED_MOUSE_BUTTONS => {}
-            Encoding(number) => return Err(Stop::Failed(format!("encoding {number} was not asked for"))),
+            picture => {
+                self.decoder.begin(picture).map_err(|error| Stop::Failed(error.to_string()))?;
+                self.encodings.push(encoding);
+                self.state = State::Picture(rect, left);
+                return Ok(());
+            }
         }
         self.encodings.push(encoding);
         self.state = State::Rects(left - 1);

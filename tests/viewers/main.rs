@@ -7,6 +7,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod displays;
 mod foreign;
 mod guest;
 #[allow(dead_code, reason = "benches/host uses the rest")]

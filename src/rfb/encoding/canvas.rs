@@ -53,6 +53,13 @@ impl Canvas {
         &mut self.pixels[start..start + usize::from(rect.width)]
     }
 
+    /// The `count` pixels from (`x`, `y`) on to the right; none when they are not all inside.
+    pub(super) fn row_mut(&mut self, x: u16, y: u16, count: usize) -> &mut [Colour] {
+        let start = self.at(x, y);
+        let inside = usize::from(x) + count <= usize::from(self.size.width);
+        self.pixels.get_mut(start..start + count).filter(|_| inside).unwrap_or_default()
+    }
+
     /// Paints `rect` in one colour.
     pub fn fill(&mut self, rect: Rect, colour: Colour) {
         let rect = rect.intersect(self.size.rect());

@@ -7,7 +7,7 @@
 use super::canvas::Canvas;
 use super::pixels::{Pixels, with_pixels};
 use super::work::{PALETTE, Work};
-use super::{DecodeError, tiles};
+use super::{DecodeError, tile_at, tiles};
 use crate::geometry::{Rect, Size};
 use crate::rfb::pixel_format::Translator;
 use crate::rfb::tile::{Colour, Tile, TileBuf, TileSource};
@@ -287,7 +287,7 @@ impl Decoder {
     ) -> Result<(), Stop<DecodeError>> {
         canvas.check(rect).map_err(Stop::Failed)?;
         with_pixels!(translator, |pixels| {
-            for area in tiles(rect, TILE).skip(self.done) {
+            while let Some(area) = tile_at(rect, TILE, self.done) {
                 let mut attempt = *reader;
                 self.decode_tile(&mut attempt, area, pixels, canvas)?;
                 *reader = attempt;

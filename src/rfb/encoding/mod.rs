@@ -3,16 +3,21 @@
 
 pub mod canvas;
 pub mod copyrect;
+mod decoder;
 pub mod hextile;
+mod image;
 mod pixels;
 pub mod pseudo;
 pub mod raw;
 pub mod rre;
 pub mod tight;
 pub mod trle;
+mod unpacked;
 mod work;
 pub mod zlib;
 pub mod zrle;
+
+pub use decoder::Decoder;
 
 use super::deflate::{self, InflateFailure};
 use super::message::RectHeader;
@@ -30,22 +35,35 @@ impl Encoding {
     pub const RAW: Self = Self(0);
     pub const COPY_RECT: Self = Self(1);
     pub const RRE: Self = Self(2);
+    pub const CORRE: Self = Self(4);
     pub const HEXTILE: Self = Self(5);
     pub const ZLIB: Self = Self(6);
     pub const TIGHT: Self = Self(7);
     pub const TRLE: Self = Self(15);
     pub const ZRLE: Self = Self(16);
+    pub const JPEG: Self = Self(21);
+    pub const QUALITY_LEVEL_9: Self = Self(-23);
+    pub const QUALITY_LEVEL_0: Self = Self(-32);
     pub const DESKTOP_SIZE: Self = Self(-223);
     pub const LAST_RECT: Self = Self(-224);
     pub const CURSOR: Self = Self(-239);
+    pub const X_CURSOR: Self = Self(-240);
     pub const COMPRESS_LEVEL_9: Self = Self(-247);
     pub const COMPRESS_LEVEL_0: Self = Self(-256);
     pub const QEMU_EXTENDED_KEY: Self = Self(-258);
+    pub const TIGHT_PNG: Self = Self(-260);
+    pub const QEMU_LED_STATE: Self = Self(-261);
     pub const DESKTOP_NAME: Self = Self(-307);
     pub const EXTENDED_DESKTOP_SIZE: Self = Self(-308);
+    pub const XVP: Self = Self(-309);
     pub const FENCE: Self = Self(-312);
     pub const CONTINUOUS_UPDATES: Self = Self(-313);
+    pub const CURSOR_WITH_ALPHA: Self = Self(-314);
     pub const EXTENDED_MOUSE_BUTTONS: Self = Self(-316);
+    pub const VMWARE_CURSOR: Self = Self(0x574d_5664);
+    pub const VMWARE_CURSOR_POSITION: Self = Self(0x574d_5666);
+    pub const VMWARE_LED_STATE: Self = Self(0x574d_5668);
+    pub const EXTENDED_CLIPBOARD: Self = Self(0xc0a1_e5ce_u32.cast_signed());
 }
 
 /// The encodings for pictures that the server can send.
@@ -239,12 +257,33 @@ pub enum DecodeError {
         /// The pixels left in the tile.
         left: usize,
     },
-    /// A Tight rectangle that is compressed in a way that is not known here, as JPEG is.
-    #[error("tight control byte {0:#04x}; a fill or basic compression wanted")]
+    /// A Tight rectangle in a form that does not exist or was not asked for, as image files may not be.
+    #[error("tight control byte {0:#04x}, which was not asked for")]
     TightControl(u8),
-    /// A Tight filter that does not exist, or the gradient filter.
-    #[error("tight filter {0}; 0 or 1 wanted")]
+    /// A Tight filter that does not exist, or the gradient filter in a format without gradients.
+    #[error("tight filter {0}; 0, 1, or (not for 8 bits a pixel) 2 wanted")]
     TightFilter(u8),
+    /// An image file is broken.
+    #[error("bad {kind}: {}", reason.escape_debug())]
+    Image {
+        /// The file's format.
+        kind: &'static str,
+        /// What its decoder says.
+        reason: String,
+    },
+    /// An image file is not as large as its rectangle.
+    #[error("an image of {width} by {height} pixels for rectangle {rect:?}")]
+    ImageSize {
+        /// The image's width in pixels.
+        width: usize,
+        /// The image's height in pixels.
+        height: usize,
+        /// The rectangle.
+        rect: Rect,
+    },
+    /// An encoding that does not exist here, or none for pictures.
+    #[error("encoding {} is not known", .0.0)]
+    UnknownEncoding(Encoding),
     /// A subrectangle outside its tile.
     #[error("subrectangle {rect:?} outside a tile of {size:?}")]
     SubrectOutside {
@@ -263,6 +302,15 @@ fn tiles(rect: Rect, side: u16) -> impl Iterator<Item = Rect> {
             Rect::new(rect.x + x, rect.y + y, side.min(rect.width - x), side.min(rect.height - y))
         })
     })
+}
+
+/// The tile of `rect` that is the `index`th in the order of [`tiles`]; `None` behind the last.
+fn tile_at(rect: Rect, side: u16, index: usize) -> Option<Rect> {
+    let columns = usize::from(rect.width.div_ceil(side));
+    let offset = |number: usize| u16::try_from(number).ok()?.checked_mul(side);
+    let (x, y) = (offset(index.checked_rem(columns)?)?, offset(index / columns)?);
+    let (width, height) = (side.min(rect.width - x), side.min(rect.height.checked_sub(y)?));
+    (height > 0).then(|| Rect::new(rect.x + x, rect.y + y, width, height))
 }
 
 #[cfg(test)]
@@ -299,5 +347,14 @@ mod tests {
             Rect::new(69, 71, 6, 1),
         ];
         assert_eq!(all, wanted);
+        for rect in [
+            Rect::new(5, 7, 70, 65),
+            Rect::new(0, 0, 3, 0),
+            Rect::new(9, 9, 0, 3),
+            Rect::new(0, 0, 1, u16::MAX),
+        ] {
+            let one_by_one: Vec<_> = (0..).map_while(|index| tile_at(rect, 16, index)).collect();
+            assert_eq!(one_by_one, tiles(rect, 16).collect::<Vec<_>>());
+        }
     }
 }

@@ -42,10 +42,42 @@ impl<'a, const N: usize> Pixels<'a, N> {
     /// Reads a pixel.
     #[inline]
     pub(super) fn read(&self, reader: &mut Reader<'_>) -> Result<Colour, NeedMore> {
-        let bytes: [u8; N] = reader.array()?;
+        Ok(self.colour(reader.array()?))
+    }
+
+    /// Paints `row` with pixels from `bytes`, as many as both have.
+    #[inline]
+    pub(super) fn paint(&self, bytes: &[u8], row: &mut [Colour]) {
+        let pixels = bytes.as_chunks::<N>().0;
+        if N == 4 && self.shift == 0 && self.translator.is_plain() {
+            // The common case is written so that it becomes a copy with a mask.
+            for (to, from) in row.iter_mut().zip(bytes.as_chunks::<4>().0) {
+                *to = Colour(u32::from_le_bytes(*from) & 0x00ff_ffff);
+            }
+            return;
+        }
+        for (to, from) in row.iter_mut().zip(pixels) {
+            *to = self.colour(*from);
+        }
+    }
+
+    /// The colour of a pixel.
+    #[inline]
+    pub(super) fn colour(&self, bytes: [u8; N]) -> Colour {
+        self.translator.colour(Self::number(bytes) << self.shift)
+    }
+
+    /// The number that a pixel's bytes are, the first one least significant.
+    #[inline]
+    pub(super) fn number(bytes: [u8; N]) -> u32 {
         let mut all = [0; 4];
         all[..N].copy_from_slice(&bytes);
-        Ok(self.translator.colour(u32::from_le_bytes(all) << self.shift))
+        u32::from_le_bytes(all)
+    }
+
+    /// The translator that it is for.
+    pub(super) fn translator(&self) -> &'a Translator {
+        self.translator
     }
 
     /// Appends every pixel of a tile of `width` by `height` pixels, row by row.

@@ -5,7 +5,7 @@ use super::canvas::Canvas;
 use super::pixels::{Pixels, with_pixels};
 use crate::geometry::Rect;
 use crate::rfb::pixel_format::Translator;
-use crate::rfb::tile::{Colour, TileBuf, TileSource};
+use crate::rfb::tile::{TileBuf, TileSource};
 use crate::rfb::wire::{Reader, Stop};
 
 /// About how many pixels are asked of a source at once: large enough to make a question worth its price, small
@@ -38,35 +38,52 @@ pub(super) fn bands(rect: Rect) -> impl Iterator<Item = Rect> {
     })
 }
 
-/// Paints a rectangle.
-///
-/// # Errors
-/// [`DecodeError::Outside`].
-pub fn decode(
-    reader: &mut Reader<'_>,
-    rect: Rect,
-    translator: &Translator,
-    canvas: &mut Canvas,
-) -> Result<(), Stop<DecodeError>> {
-    canvas.check(rect).map_err(Stop::Failed)?;
-    with_pixels!(translator, |pixels| decode_rows(reader, rect, pixels, canvas))
+/// Decodes one rectangle; goes on where it stopped when data comes in pieces.
+#[derive(Debug, Default)]
+pub struct Decoder {
+    /// The rows that are complete, and the pixels of the next one.
+    y: u16,
+    x: u16,
 }
 
-fn decode_rows<const N: usize>(
-    reader: &mut Reader<'_>,
-    rect: Rect,
-    pixels: Pixels<'_, N>,
-    canvas: &mut Canvas,
-) -> Result<(), Stop<DecodeError>> {
-    let width = usize::from(rect.width);
-    let mut data = Reader::new(reader.bytes(width * usize::from(rect.height) * N)?);
-    let mut row: Vec<Colour> = Vec::with_capacity(width);
-    for y in 0..rect.height {
-        row.clear();
-        for _ in 0..width {
-            row.push(pixels.read(&mut data)?);
+impl Decoder {
+    /// Paints as much of a rectangle as there is data for. On [`Stop::NeedMore`] the reader has consumed the pixels that
+    /// are complete; call again with the same `rect` and what follows them.
+    ///
+    /// # Errors
+    /// [`DecodeError::Outside`].
+    pub fn decode(
+        &mut self,
+        reader: &mut Reader<'_>,
+        rect: Rect,
+        translator: &Translator,
+        canvas: &mut Canvas,
+    ) -> Result<(), Stop<DecodeError>> {
+        canvas.check(rect).map_err(Stop::Failed)?;
+        if rect.is_empty() {
+            return Ok(());
         }
-        canvas.put(Rect::new(rect.x, rect.y + y, rect.width, 1), &row);
+        with_pixels!(translator, |pixels| self.decode_rows(reader, rect, pixels, canvas))
     }
-    Ok(())
+
+    fn decode_rows<const N: usize>(
+        &mut self,
+        reader: &mut Reader<'_>,
+        rect: Rect,
+        pixels: Pixels<'_, N>,
+        canvas: &mut Canvas,
+    ) -> Result<(), Stop<DecodeError>> {
+        while self.y < rect.height {
+            let missing = usize::from(rect.width - self.x);
+            let count = missing.min(reader.rest().len() / N);
+            let bytes = reader.bytes(count * N)?;
+            pixels.paint(bytes, canvas.row_mut(rect.x + self.x, rect.y + self.y, count));
+            if count < missing {
+                self.x += u16::try_from(count).unwrap_or(0);
+                return Err(Stop::NeedMore);
+            }
+            (self.x, self.y) = (0, self.y + 1);
+        }
+        Ok(())
+    }
 }

@@ -1,4 +1,5 @@
-//! RRE encoding (RFC 6143 §7.7.3): a background with subrectangles on it. No state survives the rectangle.
+//! RRE encoding (RFC 6143 §7.7.3): a background with subrectangles on it. No state survives the rectangle. CoRRE (the
+//! community's RFB specification) is the same with places of 8 bits a number instead of 16.
 //!
 //! It has no form for what is not made of areas: a noisy rectangle takes up to 12 bytes a pixel.
 
@@ -13,6 +14,8 @@ use crate::rfb::wire::{Reader, Stop, Writer};
 
 /// The bytes of a subrectangle's position and size.
 const PLACE_BYTES: usize = 8;
+/// The same in CoRRE.
+const COMPACT_PLACE_BYTES: usize = 4;
 
 /// Appends the body of `rect`.
 pub(super) fn encode(
@@ -83,9 +86,16 @@ fn put_rects<const N: usize>(width: usize, _: Pixels<'_, N>, work: &mut Work, ou
 pub struct Decoder {
     /// How many subrectangles are to come; unknown before the background.
     left: Option<u32>,
+    compact: bool,
 }
 
 impl Decoder {
+    /// A decoder for a rectangle in CoRRE.
+    #[must_use]
+    pub fn compact() -> Self {
+        Self { left: None, compact: true }
+    }
+
     /// Paints as much of a rectangle as there is data for. On [`Stop::NeedMore`] the reader has consumed the
     /// subrectangles that are complete; call again with the same `rect` and what follows them.
     ///
@@ -120,9 +130,15 @@ impl Decoder {
             }
         };
         while left > 0 {
-            let mut subrect = Reader::new(reader.bytes(N + PLACE_BYTES)?);
+            let place = if self.compact { COMPACT_PLACE_BYTES } else { PLACE_BYTES };
+            let mut subrect = Reader::new(reader.bytes(N + place)?);
             let colour: Colour = pixels.read(&mut subrect)?;
-            let rect = Rect::new(subrect.u16()?, subrect.u16()?, subrect.u16()?, subrect.u16()?);
+            let rect = if self.compact {
+                let [x, y, width, height] = subrect.array::<COMPACT_PLACE_BYTES>()?.map(u16::from);
+                Rect::new(x, y, width, height)
+            } else {
+                Rect::new(subrect.u16()?, subrect.u16()?, subrect.u16()?, subrect.u16()?)
+            };
             if !area.size().rect().contains(rect) {
                 return Err(Stop::Failed(DecodeError::SubrectOutside { rect, size: area.size() }));
             }

@@ -7,7 +7,7 @@ use super::canvas::Canvas;
 use super::pixels::with_compressed_pixels;
 use super::work::Work;
 use super::zrle::{Palette, decode_tile, encode_tile};
-use super::{DecodeError, tiles};
+use super::{DecodeError, tile_at, tiles};
 use crate::geometry::Rect;
 use crate::rfb::pixel_format::Translator;
 use crate::rfb::tile::{Colour, TileBuf, TileSource};
@@ -58,7 +58,7 @@ impl Decoder {
     ) -> Result<(), Stop<DecodeError>> {
         canvas.check(rect).map_err(Stop::Failed)?;
         with_compressed_pixels!(translator, |pixels| {
-            for area in tiles(rect, TILE).skip(self.done) {
+            while let Some(area) = tile_at(rect, TILE, self.done) {
                 let mut attempt = *reader;
                 let mut palette = self.palette;
                 decode_tile(&mut attempt, area, pixels, &mut self.row, canvas, Some(&mut palette))?;

@@ -4,6 +4,7 @@
 use super::DecodeError;
 use super::canvas::Canvas;
 use super::raw;
+use super::unpacked::Unpacked;
 use crate::geometry::Rect;
 use crate::rfb::deflate::{Compressor, Decompressor};
 use crate::rfb::pixel_format::Translator;
@@ -48,11 +49,15 @@ impl Encoder {
 #[derive(Default)]
 pub struct Decoder {
     stream: Decompressor,
-    unpacked: Vec<u8>,
+    unpacked: Unpacked,
+    /// The compressed bytes of the rectangle under way that are to come.
+    left: Option<usize>,
+    pixels: raw::Decoder,
 }
 
 impl Decoder {
-    /// Paints a rectangle.
+    /// Paints as much of a rectangle as there is data for. On [`Stop::NeedMore`] the reader has consumed what could be
+    /// used; call again with the same `rect` and what follows.
     ///
     /// # Errors
     /// See [`DecodeError`]; the stream is lost after each of them.
@@ -64,14 +69,11 @@ impl Decoder {
         canvas: &mut Canvas,
     ) -> Result<(), Stop<DecodeError>> {
         canvas.check(rect).map_err(Stop::Failed)?;
-        let length = usize::try_from(reader.u32()?).unwrap_or(usize::MAX);
-        let data = reader.bytes(length)?;
-        self.unpacked.clear();
-        let limit = usize::from(rect.width) * usize::from(rect.height) * translator.bytes();
-        self.stream.read(data, limit, &mut self.unpacked).map_err(|error| Stop::Failed(error.into()))?;
-        raw::decode(&mut Reader::new(&self.unpacked), rect, translator, canvas).map_err(|stop| match stop {
-            Stop::NeedMore => Stop::Failed(DecodeError::Short(rect)),
-            failed => failed,
-        })
+        let Self { stream, unpacked, left, pixels } = self;
+        if left.is_none() {
+            *left = Some(usize::try_from(reader.u32()?).unwrap_or(usize::MAX));
+            *pixels = raw::Decoder::default();
+        }
+        unpacked.unpack(stream, reader, left, rect, |reader| pixels.decode(reader, rect, translator, canvas))
     }
 }

@@ -5,13 +5,14 @@
 
 use super::canvas::Canvas;
 use super::pixels::{Pixels, with_compressed_pixels};
+use super::unpacked::Unpacked;
 use super::work::{PALETTE, Work, runs};
-use super::{DecodeError, tiles};
+use super::{DecodeError, tile_at, tiles};
 use crate::geometry::Rect;
 use crate::rfb::deflate::{Compressor, Decompressor};
 use crate::rfb::pixel_format::Translator;
 use crate::rfb::tile::{Colour, Tile, TileBuf, TileSource};
-use crate::rfb::wire::{NeedMore, Reader, Stop, Writer};
+use crate::rfb::wire::{Reader, Stop, Writer};
 
 /// The side of a tile in pixels.
 pub const TILE: u16 = 64;
@@ -270,12 +271,17 @@ fn any_colours<const N: usize>(width: usize, work: &mut Work) {
 #[derive(Default)]
 pub struct Decoder {
     stream: Decompressor,
-    unpacked: Vec<u8>,
+    unpacked: Unpacked,
+    /// The compressed bytes of the rectangle under way that are to come.
+    left: Option<usize>,
+    /// Its tiles that are painted.
+    done: usize,
     row: Vec<Colour>,
 }
 
 impl Decoder {
-    /// Paints a rectangle.
+    /// Paints as much of a rectangle as there is data for. On [`Stop::NeedMore`] the reader has consumed what could be
+    /// used; call again with the same `rect` and what follows.
     ///
     /// # Errors
     /// See [`DecodeError`]; the stream is lost after each of them.
@@ -287,43 +293,37 @@ impl Decoder {
         canvas: &mut Canvas,
     ) -> Result<(), Stop<DecodeError>> {
         canvas.check(rect).map_err(Stop::Failed)?;
-        let length = usize::try_from(reader.u32()?).unwrap_or(usize::MAX);
-        let data = reader.bytes(length)?;
-        self.unpacked.clear();
-        let limit = unpacked_limit(rect, translator.compressed().0);
-        self.stream.read(data, limit, &mut self.unpacked).map_err(|e| Stop::Failed(e.into()))?;
-        let mut unpacked = Reader::new(&self.unpacked);
-        with_compressed_pixels!(translator, |pixels| {
-            for area in tiles(rect, TILE) {
-                decode_tile(&mut unpacked, area, pixels, &mut self.row, canvas, None)
-                    .map_err(|stop| match stop {
-                        Stop::NeedMore => DecodeError::Short(rect),
-                        Stop::Failed(error) => error,
-                    })
-                    .map_err(Stop::Failed)?;
-            }
-        });
-        match unpacked.rest().len() {
-            0 => Ok(()),
-            left => Err(Stop::Failed(DecodeError::LeftOver(left))),
+        let Self { stream, unpacked, left, done, row } = self;
+        if left.is_none() {
+            *left = Some(usize::try_from(reader.u32()?).unwrap_or(usize::MAX));
+            *done = 0;
         }
+        unpacked.unpack(stream, reader, left, rect, |reader| {
+            with_compressed_pixels!(translator, |pixels| {
+                while let Some(area) = tile_at(rect, TILE, *done) {
+                    let mut attempt = *reader;
+                    decode_tile(&mut attempt, area, pixels, row, canvas, None)?;
+                    *reader = attempt;
+                    *done += 1;
+                }
+            });
+            Ok(())
+        })
     }
 }
 
-/// The most bytes that the tiles of `rect` can take: a palette each, and a run of one for every pixel.
-fn unpacked_limit(rect: Rect, pixel: usize) -> usize {
-    let count = |side: u16| usize::from(side.div_ceil(TILE));
-    let area = usize::from(rect.width) * usize::from(rect.height);
-    area * (pixel + 1) + count(rect.width) * count(rect.height) * (1 + PALETTE * pixel)
-}
-
-fn run_length(reader: &mut Reader<'_>) -> Result<usize, NeedMore> {
-    let mut length = 1;
+/// Reads the length of a run where `left` pixels are left.
+fn run_length(reader: &mut Reader<'_>, left: usize) -> Result<usize, Stop<DecodeError>> {
+    let mut run = 1;
     loop {
         let byte = reader.u8()?;
-        length += usize::from(byte);
+        run += usize::from(byte);
+        // Told at once, so that a run without end does not pile up.
+        if run > left {
+            return Err(Stop::Failed(DecodeError::RunTooLong { run, left }));
+        }
         if byte != 255 {
-            return Ok(length);
+            return Ok(run);
         }
     }
 }
@@ -379,19 +379,10 @@ pub(super) fn decode_tile<const N: usize>(
         *last = palette;
     }
     let palette = &palette.colours[..palette.length];
-    let push_run = |colours: &mut Vec<Colour>, colour: Colour, run: usize| {
-        let left = all - colours.len();
-        if run > left {
-            return Err(Stop::Failed(DecodeError::RunTooLong { run, left }));
-        }
-        colours.resize(colours.len() + run, colour);
-        Ok(())
-    };
     match kind {
         RAW => {
-            for _ in 0..all {
-                colours.push(pixels.read(reader)?);
-            }
+            colours.resize(all, Colour::BLACK);
+            pixels.paint(reader.bytes(all * N)?, colours);
         }
         SOLID => {
             canvas.fill(area, pixels.read(reader)?);
@@ -415,15 +406,17 @@ pub(super) fn decode_tile<const N: usize>(
         PLAIN_RLE => {
             while colours.len() < all {
                 let colour = pixels.read(reader)?;
-                push_run(colours, colour, run_length(reader)?)?;
+                let run = run_length(reader, all - colours.len())?;
+                colours.resize(colours.len() + run, colour);
             }
         }
         _ => {
             while colours.len() < all {
                 let first = reader.u8()?;
                 let colour = pick(palette, usize::from(first & !LONG_RUN))?;
-                let run = if first & LONG_RUN == 0 { 1 } else { run_length(reader)? };
-                push_run(colours, colour, run)?;
+                let left = all - colours.len();
+                let run = if first & LONG_RUN == 0 { 1 } else { run_length(reader, left)? };
+                colours.resize(colours.len() + run, colour);
             }
         }
     }

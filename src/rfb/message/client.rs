@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
-use super::{CUT_TEXT_BYTES, FENCE_PAYLOAD, Fence, Screen, cut_text_length, decode_rect, encode_rect};
+use super::{
+    CUT_TEXT_BYTES, CutText, FENCE_PAYLOAD, Fence, Screen, Xvp, decode_cut_text, decode_rect,
+    encode_clipboard, encode_rect,
+};
 use crate::geometry::{Rect, Size};
 use crate::keysym::Keysym;
 use crate::rfb::encoding::Encoding;
@@ -17,6 +20,7 @@ const POINTER: u8 = 5;
 const CUT_TEXT: u8 = 6;
 const ENABLE_CONTINUOUS_UPDATES: u8 = 150;
 const FENCE: u8 = 248;
+const XVP: u8 = 250;
 const SET_DESKTOP_SIZE: u8 = 251;
 const QEMU: u8 = 255;
 const QEMU_EXTENDED_KEY: u8 = 0;
@@ -56,8 +60,11 @@ pub enum ClientMessage<'a> {
     },
     /// §7.5.6: Latin-1 text, at most [`CUT_TEXT_BYTES`].
     CutText(Cow<'a, [u8]>),
-    /// Cut text longer than [`CUT_TEXT_BYTES`], or in a form that is not known: only its header was consumed, and
-    /// this many bytes of it follow.
+    /// An ExtendedClipboard message, which is cut text of a negative length: its body, at most [`CLIPBOARD_BYTES`](super::CLIPBOARD_BYTES), for
+    /// [`ClipboardMessage::decode`](super::ClipboardMessage::decode).
+    ExtendedClipboard(Cow<'a, [u8]>),
+    /// Cut text longer than [`CUT_TEXT_BYTES`], or an ExtendedClipboard message longer than [`CLIPBOARD_BYTES`](super::CLIPBOARD_BYTES): only
+    /// its header was consumed, and this many bytes of it follow.
     CutTextToSkip {
         /// The bytes to skip.
         bytes: usize,
@@ -78,6 +85,8 @@ pub enum ClientMessage<'a> {
     },
     /// ClientFence: an answer is wanted, or given.
     Fence(Fence),
+    /// xvp: the machine shall be shut down, rebooted or reset.
+    Xvp(Xvp),
     /// QEMU's extended key event: as [`Key`](Self::Key), with the key's position.
     ExtendedKey {
         /// True when down.
@@ -151,16 +160,11 @@ impl<'a> ClientMessage<'a> {
                 };
                 Self::Pointer { buttons, x, y }
             }
-            CUT_TEXT => {
-                reader.skip(3)?;
-                let length = reader.i32()?;
-                let bytes = cut_text_length(length);
-                if length < 0 || bytes > CUT_TEXT_BYTES {
-                    Self::CutTextToSkip { bytes }
-                } else {
-                    Self::CutText(Cow::Borrowed(reader.bytes(bytes)?))
-                }
-            }
+            CUT_TEXT => match decode_cut_text(reader)? {
+                CutText::Latin1(text) => Self::CutText(Cow::Borrowed(text)),
+                CutText::Extended(body) => Self::ExtendedClipboard(Cow::Borrowed(body)),
+                CutText::TooLong(bytes) => Self::CutTextToSkip { bytes },
+            },
             ENABLE_CONTINUOUS_UPDATES => {
                 let enable = reader.u8()? != 0;
                 Self::EnableContinuousUpdates { enable, area: decode_rect(reader)? }
@@ -169,6 +173,7 @@ impl<'a> ClientMessage<'a> {
                 let fence = Fence::decode(reader)?;
                 Self::Fence(fence.map_err(|length| Stop::Failed(ClientMessageError::FenceTooLong(length)))?)
             }
+            XVP => Self::Xvp(Xvp::decode(reader)?),
             SET_DESKTOP_SIZE => {
                 reader.skip(1)?;
                 let size = Size::new(reader.u16()?, reader.u16()?);
@@ -229,6 +234,10 @@ impl<'a> ClientMessage<'a> {
                 out.put(&[CUT_TEXT, 0, 0, 0]);
                 out.put_counted(&text[..text.len().min(CUT_TEXT_BYTES)]);
             }
+            Self::ExtendedClipboard(body) => {
+                out.put(&[CUT_TEXT, 0, 0, 0]);
+                encode_clipboard(body, out);
+            }
             Self::CutTextToSkip { bytes } => {
                 out.put(&[CUT_TEXT, 0, 0, 0]);
                 out.put_i32(i32::try_from(*bytes).unwrap_or(i32::MAX));
@@ -251,6 +260,10 @@ impl<'a> ClientMessage<'a> {
                 out.put_u8(FENCE);
                 fence.encode(out);
             }
+            Self::Xvp(xvp) => {
+                out.put_u8(XVP);
+                xvp.encode(out);
+            }
             Self::ExtendedKey { pressed, keysym, keycode } => {
                 out.put(&[QEMU, QEMU_EXTENDED_KEY]);
                 out.put_u16(u16::from(*pressed));
@@ -263,6 +276,7 @@ impl<'a> ClientMessage<'a> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::CLIPBOARD_BYTES;
     use super::*;
     use proptest::prelude::*;
 
@@ -275,7 +289,7 @@ mod tests {
     #[test]
     fn the_specifications_layouts_are_understood() {
         // RFC 6143 §7.5.1 to §7.5.6, byte by byte.
-        let cases: [(&[u8], ClientMessage<'_>); 8] = [
+        let cases: [(&[u8], ClientMessage<'_>); 10] = [
             (
                 &[0, 0, 0, 0, 32, 24, 0, 1, 0, 255, 0, 255, 0, 255, 16, 8, 0, 0, 0, 0],
                 ClientMessage::SetPixelFormat(PixelFormat::RGB888),
@@ -291,6 +305,11 @@ mod tests {
             (&[4, 1, 0, 0, 0, 0, 0xff, 0x0d], ClientMessage::Key { pressed: true, keysym: Keysym::RETURN }),
             (&[5, 0b101, 0, 10, 1, 0], ClientMessage::Pointer { buttons: 5, x: 10, y: 256 }),
             (&[6, 0, 0, 0, 0, 0, 0, 2, b'h', 0xe9], ClientMessage::CutText(Cow::Borrowed(&[b'h', 0xe9]))),
+            (
+                &[6, 0, 0, 0, 0xff, 0xff, 0xff, 0xfc, 8, 0, 0, 1],
+                ClientMessage::ExtendedClipboard(Cow::Borrowed(&[8, 0, 0, 1])),
+            ),
+            (&[250, 0, 1, 2], ClientMessage::Xvp(Xvp { version: 1, code: Xvp::SHUTDOWN })),
             (
                 &[251, 0, 4, 0, 3, 0, 1, 0, 0, 0, 0, 7, 0, 0, 0, 0, 4, 0, 3, 0, 0, 0, 0, 0],
                 ClientMessage::SetDesktopSize {
@@ -315,13 +334,17 @@ mod tests {
     }
 
     #[test]
-    fn long_and_extended_cut_text_is_left_to_be_skipped() {
+    fn long_cut_text_is_left_to_be_skipped() {
         let mut longest = vec![6, 0, 0, 0, 0, 0x10, 0, 0];
         longest.resize(8 + CUT_TEXT_BYTES, b'x');
         assert!(matches!(decode(&longest), Ok(ClientMessage::CutText(text)) if text.len() == CUT_TEXT_BYTES));
         let skip = |bytes| Ok(ClientMessage::CutTextToSkip { bytes });
         assert_eq!(decode(&[6, 0, 0, 0, 0, 0x10, 0, 1]), skip(CUT_TEXT_BYTES + 1));
-        assert_eq!(decode(&[6, 0, 0, 0, 0xff, 0xff, 0xff, 0xf8]), skip(8));
+        let longest = u32::try_from(CLIPBOARD_BYTES).expect("fits");
+        let [one, two, three, four] = longest.wrapping_neg().to_be_bytes();
+        assert_eq!(decode(&[6, 0, 0, 0, one, two, three, four]), Err(Stop::NeedMore));
+        let [one, two, three, four] = (longest + 1).wrapping_neg().to_be_bytes();
+        assert_eq!(decode(&[6, 0, 0, 0, one, two, three, four]), skip(CLIPBOARD_BYTES + 1));
         assert_eq!(decode(&[6, 0, 0, 0, 0x80, 0, 0, 0]), skip(0x8000_0000));
     }
 
@@ -346,6 +369,7 @@ mod tests {
                 ClientMessage::EnableContinuousUpdates { enable: pressed, area: Rect::new(x, y, y, x) },
                 ClientMessage::Fence(Fence { flags: keysym, payload: text[..text.len().min(64)].to_vec() }),
                 ClientMessage::SetEncodings(numbers.into_iter().map(Encoding).collect()),
+                ClientMessage::ExtendedClipboard(Cow::Owned([&[9][..], &text].concat())),
                 ClientMessage::CutText(Cow::Owned(text)),
             ];
             for message in messages {

@@ -5,13 +5,17 @@
 //! part has its length in front, so that trying again costs a few comparisons.
 
 pub mod client;
+mod clipboard;
 mod fence;
 pub mod handshake;
 pub mod server;
+mod xvp;
 
 pub use client::{ClientForms, ClientMessage, ClientMessageError};
+pub use clipboard::{CLIPBOARD_BYTES, ClipboardCaps, ClipboardError, ClipboardMessage};
 pub use fence::{FENCE_PAYLOAD, Fence};
 pub use server::{RectHeader, ServerMessage, ServerMessageError};
+pub use xvp::Xvp;
 
 use super::wire::{NeedMore, Reader, Writer};
 use crate::geometry::Rect;
@@ -55,8 +59,29 @@ pub(crate) fn encode_rect(rect: Rect, out: &mut Vec<u8>) {
     }
 }
 
-/// The length of cut text: its absolute value, because a negative one announces an ExtendedClipboard message of
-/// that many bytes.
-fn cut_text_length(length: i32) -> usize {
-    usize::try_from(length.unsigned_abs()).unwrap_or(usize::MAX)
+/// Cut text behind its message type, in either direction.
+enum CutText<'a> {
+    Latin1(&'a [u8]),
+    Extended(&'a [u8]),
+    /// So many bytes follow.
+    TooLong(usize),
+}
+
+/// Reads padding, length and text; a negative length announces an ExtendedClipboard message of so many bytes.
+fn decode_cut_text<'a>(reader: &mut Reader<'a>) -> Result<CutText<'a>, NeedMore> {
+    reader.skip(3)?;
+    let length = reader.i32()?;
+    let bytes = usize::try_from(length.unsigned_abs()).unwrap_or(usize::MAX);
+    Ok(match length {
+        0.. if bytes <= CUT_TEXT_BYTES => CutText::Latin1(reader.bytes(bytes)?),
+        ..0 if bytes <= CLIPBOARD_BYTES => CutText::Extended(reader.bytes(bytes)?),
+        _ => CutText::TooLong(bytes),
+    })
+}
+
+/// Appends an ExtendedClipboard message's length and body, which is cut at [`CLIPBOARD_BYTES`].
+fn encode_clipboard(body: &[u8], out: &mut Vec<u8>) {
+    let body = &body[..body.len().min(CLIPBOARD_BYTES)];
+    out.put_i32(-i32::try_from(body.len()).unwrap_or(0));
+    out.put(body);
 }

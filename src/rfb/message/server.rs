@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
-use super::{CUT_TEXT_BYTES, FENCE_PAYLOAD, Fence, cut_text_length, decode_rect, encode_rect};
+use super::{
+    CUT_TEXT_BYTES, CutText, FENCE_PAYLOAD, Fence, Xvp, decode_cut_text, decode_rect, encode_clipboard,
+    encode_rect,
+};
 use crate::geometry::Rect;
 use crate::rfb::encoding::Encoding;
 use crate::rfb::wire::{NeedMore, Reader, Stop, Writer};
@@ -13,6 +16,7 @@ const BELL: u8 = 2;
 const CUT_TEXT: u8 = 3;
 const END_OF_CONTINUOUS_UPDATES: u8 = 150;
 const FENCE: u8 = 248;
+const XVP: u8 = 250;
 
 /// A rectangle count that means "until a LastRect rectangle comes".
 pub const RECTS_UNTIL_LAST: u16 = u16::MAX;
@@ -36,8 +40,11 @@ pub enum ServerMessage<'a> {
     Bell,
     /// §7.6.4: Latin-1 text, at most [`CUT_TEXT_BYTES`].
     CutText(Cow<'a, [u8]>),
-    /// Cut text longer than [`CUT_TEXT_BYTES`], or in a form that is not known: only its header was consumed, and
-    /// this many bytes of it follow.
+    /// An ExtendedClipboard message, which is cut text of a negative length: its body, at most [`CLIPBOARD_BYTES`](super::CLIPBOARD_BYTES), for
+    /// [`ClipboardMessage::decode`](super::ClipboardMessage::decode).
+    ExtendedClipboard(Cow<'a, [u8]>),
+    /// Cut text longer than [`CUT_TEXT_BYTES`], or an ExtendedClipboard message longer than [`CLIPBOARD_BYTES`](super::CLIPBOARD_BYTES): only
+    /// its header was consumed, and this many bytes of it follow.
     CutTextToSkip {
         /// The bytes to skip.
         bytes: usize,
@@ -46,6 +53,8 @@ pub enum ServerMessage<'a> {
     EndOfContinuousUpdates,
     /// ServerFence: an answer is wanted, or given.
     Fence(Fence),
+    /// xvp: the extension is there, or what was asked for could not be done.
+    Xvp(Xvp),
 }
 
 /// What no server may send. The stream's framing is lost with each of them.
@@ -82,21 +91,17 @@ impl<'a> ServerMessage<'a> {
                 Self::ColourMap { first, colours }
             }
             BELL => Self::Bell,
-            CUT_TEXT => {
-                reader.skip(3)?;
-                let length = reader.i32()?;
-                let bytes = cut_text_length(length);
-                if length < 0 || bytes > CUT_TEXT_BYTES {
-                    Self::CutTextToSkip { bytes }
-                } else {
-                    Self::CutText(Cow::Borrowed(reader.bytes(bytes)?))
-                }
-            }
+            CUT_TEXT => match decode_cut_text(reader)? {
+                CutText::Latin1(text) => Self::CutText(Cow::Borrowed(text)),
+                CutText::Extended(body) => Self::ExtendedClipboard(Cow::Borrowed(body)),
+                CutText::TooLong(bytes) => Self::CutTextToSkip { bytes },
+            },
             END_OF_CONTINUOUS_UPDATES => Self::EndOfContinuousUpdates,
             FENCE => {
                 let fence = Fence::decode(reader)?;
                 Self::Fence(fence.map_err(|length| Stop::Failed(ServerMessageError::FenceTooLong(length)))?)
             }
+            XVP => Self::Xvp(Xvp::decode(reader)?),
             kind => return Err(Stop::Failed(ServerMessageError::UnknownType(kind))),
         })
     }
@@ -127,6 +132,14 @@ impl<'a> ServerMessage<'a> {
             Self::Fence(fence) => {
                 out.put_u8(FENCE);
                 fence.encode(out);
+            }
+            Self::Xvp(xvp) => {
+                out.put_u8(XVP);
+                xvp.encode(out);
+            }
+            Self::ExtendedClipboard(body) => {
+                out.put(&[CUT_TEXT, 0, 0, 0]);
+                encode_clipboard(body, out);
             }
             Self::CutTextToSkip { bytes } => {
                 out.put(&[CUT_TEXT, 0, 0, 0]);
@@ -167,7 +180,7 @@ mod tests {
 
     #[test]
     fn the_specifications_layouts_are_understood() {
-        let cases: [(&[u8], ServerMessage<'_>); 6] = [
+        let cases: [(&[u8], ServerMessage<'_>); 8] = [
             (&[0, 0, 0, 3], ServerMessage::Update { rects: 3 }),
             (
                 &[1, 0, 0, 254, 0, 2, 0, 1, 0, 2, 0, 3, 0xff, 0xff, 0, 0, 0x80, 0],
@@ -183,6 +196,11 @@ mod tests {
                 }),
             ),
             (&[3, 0, 0, 0, 0, 0, 0, 1, b'x'], ServerMessage::CutText(Cow::Borrowed(b"x"))),
+            (
+                &[3, 0, 0, 0, 0xff, 0xff, 0xff, 0xfc, 2, 0, 0, 1],
+                ServerMessage::ExtendedClipboard(Cow::Borrowed(&[2, 0, 0, 1])),
+            ),
+            (&[250, 0, 1, 1], ServerMessage::Xvp(Xvp { version: 1, code: Xvp::INIT })),
         ];
         for (bytes, message) in cases {
             assert_eq!(ServerMessage::decode(&mut Reader::new(bytes)), Ok(message.clone()));

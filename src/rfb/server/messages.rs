@@ -43,6 +43,8 @@ impl ServerConnection {
                 let text = from_latin1(&text).replace("\r\n", "\n");
                 self.events.push_back(ServerEvent::CutText(text));
             }
+            // Neither is offered to viewers.
+            ClientMessage::ExtendedClipboard(_) | ClientMessage::Xvp(_) => {}
             ClientMessage::CutTextToSkip { bytes } => self.skip = bytes,
             ClientMessage::SetDesktopSize { size, screens } => self.set_desktop_size(size, &screens),
             ClientMessage::EnableContinuousUpdates { enable, area } => {

@@ -1,38 +1,83 @@
-//! The viewer's side of Tight.
+//! The viewer's side of Tight, and of TightPNG, which is Tight with PNG files in the place of compressed pixels.
 
+use super::gradient::{self, Levels};
 use super::{
-    BARE_BYTES, EXPLICIT_FILTER, FILL, FILTER_COPY, FILTER_PALETTE, red_green_blue, with_tight_pixels,
+    BARE_BYTES, EXPLICIT_FILTER, FILL, FILTER_COPY, FILTER_GRADIENT, FILTER_PALETTE, JPEG, PNG,
+    red_green_blue, with_tight_pixels,
 };
 use crate::geometry::Rect;
 use crate::rfb::deflate::Decompressor;
-use crate::rfb::encoding::DecodeError;
 use crate::rfb::encoding::canvas::Canvas;
 use crate::rfb::encoding::pixels::Pixels;
+use crate::rfb::encoding::unpacked::Unpacked;
+use crate::rfb::encoding::{DecodeError, image};
 use crate::rfb::pixel_format::Translator;
 use crate::rfb::tile::Colour;
 use crate::rfb::wire::{NeedMore, Reader, Stop};
 
+/// Whole image files that a rectangle may carry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Images {
+    /// JPEG files; a server sends them when a quality level was asked for.
+    pub jpeg: bool,
+    /// PNG files; TightPNG only.
+    pub png: bool,
+}
+
 /// The decoder's side of a server's Tight streams.
 pub struct Decoder {
+    images: Images,
     streams: [Option<Decompressor>; 4],
     rgb: Translator,
-    unpacked: Vec<u8>,
-    row: Vec<Colour>,
+    unpacked: Unpacked,
+    /// The rectangle under way.
+    body: Option<Body>,
+    rows: Rows,
+}
+
+/// What follows a rectangle's control byte.
+enum Body {
+    /// A whole file of so many bytes.
+    File { png: bool, length: usize },
+    /// Rows as they are.
+    Bare,
+    /// Rows in a stream, of which so many compressed bytes are to come.
+    Packed { stream: usize, left: Option<usize> },
+}
+
+/// How rows become pixels.
+#[derive(Default)]
+struct Rows {
+    filter: u8,
+    palette: Vec<Colour>,
+    above: Vec<Levels>,
+    /// The rows that are painted.
+    done: u16,
 }
 
 impl Default for Decoder {
+    /// A decoder that takes no image files.
     fn default() -> Self {
-        Self {
-            streams: [None, None, None, None],
-            rgb: red_green_blue(),
-            unpacked: Vec::new(),
-            row: Vec::new(),
-        }
+        Self::new(Images::default())
     }
 }
 
 impl Decoder {
-    /// Paints a rectangle. The memory that it takes is bounded by the rectangle, which is inside of the canvas.
+    /// A decoder at the beginning of a connection.
+    #[must_use]
+    pub fn new(images: Images) -> Self {
+        Self {
+            images,
+            streams: [None, None, None, None],
+            rgb: red_green_blue(),
+            unpacked: Unpacked::default(),
+            body: None,
+            rows: Rows::default(),
+        }
+    }
+
+    /// Paints as much of a rectangle as there is data for. On [`Stop::NeedMore`] the reader has consumed what could be
+    /// used; call again with the same `rect` and what follows. An image file is taken as a whole, below 4 MiB.
     ///
     /// # Errors
     /// See [`DecodeError`]; the streams are lost after each of them.
@@ -44,100 +89,153 @@ impl Decoder {
         canvas: &mut Canvas,
     ) -> Result<(), Stop<DecodeError>> {
         canvas.check(rect).map_err(Stop::Failed)?;
-        let Self { streams, rgb, unpacked, row } = self;
+        let Self { images, streams, rgb, unpacked, body, rows } = self;
         with_tight_pixels!(translator, rgb, |pixels| {
-            decode(reader, rect, pixels, &mut State { streams, unpacked, row }, canvas)
-        })
+            let under_way = match body {
+                Some(under_way) => under_way,
+                None => {
+                    let mut attempt = *reader;
+                    let begun = begin(&mut attempt, rect, pixels, *images, streams, rows, canvas)?;
+                    *reader = attempt;
+                    match begun {
+                        Some(begun) => body.insert(begun),
+                        None => return Ok(()),
+                    }
+                }
+            };
+            match under_way {
+                Body::File { png, length } => {
+                    let file = reader.bytes(*length)?;
+                    let paint = if *png { image::paint_png } else { image::paint_jpeg };
+                    paint(file, rect, canvas).map_err(Stop::Failed)?;
+                }
+                Body::Bare => rows.paint(reader, rect, pixels, canvas)?,
+                Body::Packed { stream, left } => {
+                    let stream = streams[*stream].get_or_insert_default();
+                    unpacked.unpack(stream, reader, left, rect, |reader| {
+                        rows.paint(reader, rect, pixels, canvas)
+                    })?;
+                }
+            }
+        });
+        self.body = None;
+        Ok(())
     }
 }
 
-/// A decoder's parts beside its translator.
-struct State<'a> {
-    streams: &'a mut [Option<Decompressor>; 4],
-    unpacked: &'a mut Vec<u8>,
-    row: &'a mut Vec<Colour>,
-}
-
-fn decode<const N: usize>(
+/// Reads what stands before the pixels. `None` when the rectangle has one colour and is painted.
+fn begin<const N: usize>(
     reader: &mut Reader<'_>,
     rect: Rect,
     pixels: Pixels<'_, N>,
-    state: &mut State<'_>,
+    images: Images,
+    streams: &mut [Option<Decompressor>; 4],
+    rows: &mut Rows,
     canvas: &mut Canvas,
-) -> Result<(), Stop<DecodeError>> {
-    let (width, height) = (usize::from(rect.width), usize::from(rect.height));
+) -> Result<Option<Body>, Stop<DecodeError>> {
     let control = reader.u8()?;
-    let renewed = control & 0x0f;
-    let form = control & 0xf0;
-    if form == FILL {
-        canvas.fill(rect, pixels.read(reader)?);
-        renew(state.streams, renewed);
-        return Ok(());
-    }
-    if form >= FILL {
-        return Err(Stop::Failed(DecodeError::TightControl(control)));
-    }
-    let filter = if form & EXPLICIT_FILTER == 0 { FILTER_COPY } else { reader.u8()? };
-    let mut palette = Vec::new();
-    if filter == FILTER_PALETTE {
-        for _ in 0..=reader.u8()? {
-            palette.push(pixels.read(reader)?);
+    let (form, renewed) = (control & 0xf0, control & 0x0f);
+    let body = match form {
+        FILL => {
+            canvas.fill(rect, pixels.read(reader)?);
+            None
         }
-    } else if filter != FILTER_COPY {
-        return Err(Stop::Failed(DecodeError::TightFilter(filter)));
-    }
-    // One colour may stand behind a palette, too; it has bits like two.
-    let row_bytes = match palette.len() {
-        0 => width * N,
-        1 | 2 => width.div_ceil(8),
-        _ => width,
+        JPEG if images.jpeg => Some(Body::File { png: false, length: read_length(reader)? }),
+        PNG if images.png => Some(Body::File { png: true, length: read_length(reader)? }),
+        0..FILL => {
+            let filter = if form & EXPLICIT_FILTER == 0 { FILTER_COPY } else { reader.u8()? };
+            rows.begin(reader, filter, pixels)?;
+            let length = rows.row_bytes::<N>(rect) * usize::from(rect.height);
+            if length < BARE_BYTES {
+                Some(Body::Bare)
+            } else {
+                let left = Some(read_length(reader)?);
+                Some(Body::Packed { stream: usize::from(form >> 4 & 3), left })
+            }
+        }
+        _ => return Err(Stop::Failed(DecodeError::TightControl(control))),
     };
-    let length = row_bytes * height;
-    let data = if length < BARE_BYTES {
-        let data = reader.bytes(length)?;
-        renew(state.streams, renewed);
-        data
-    } else {
-        let packed = read_length(reader)?;
-        let packed = reader.bytes(packed)?;
-        renew(state.streams, renewed);
-        let stream = state.streams[usize::from(form >> 4 & 3)].get_or_insert_default();
-        state.unpacked.clear();
-        stream.read(packed, length, state.unpacked).map_err(|error| Stop::Failed(error.into()))?;
-        if state.unpacked.len() < length {
-            return Err(Stop::Failed(DecodeError::Short(rect)));
-        }
-        &state.unpacked[..]
-    };
-    for (y, bytes) in (rect.y..).zip(data.chunks_exact(row_bytes.max(1))) {
-        state.row.clear();
-        let mut bytes = Reader::new(bytes);
-        for x in 0..width {
-            let index = match palette.len() {
-                0 => {
-                    state.row.push(pixels.read(&mut bytes)?);
-                    continue;
-                }
-                1 | 2 => bytes.rest()[x / 8] >> (7 - x % 8) & 1,
-                _ => bytes.rest()[x],
-            };
-            let index = usize::from(index);
-            let colour = palette.get(index).copied();
-            let wrong = DecodeError::PaletteIndex { index, length: palette.len() };
-            state.row.push(colour.ok_or(Stop::Failed(wrong))?);
-        }
-        canvas.put(Rect { y, height: 1, ..rect }, state.row);
-    }
-    Ok(())
-}
-
-/// Forgets the streams whose bits are set: they begin anew.
-fn renew(streams: &mut [Option<Decompressor>; 4], bits: u8) {
+    // Those whose bits are set begin anew.
     for (at, stream) in streams.iter_mut().enumerate() {
-        if bits >> at & 1 == 1 {
+        if renewed >> at & 1 == 1 {
             *stream = None;
         }
     }
+    Ok(body)
+}
+
+impl Rows {
+    fn begin<const N: usize>(
+        &mut self,
+        reader: &mut Reader<'_>,
+        filter: u8,
+        pixels: Pixels<'_, N>,
+    ) -> Result<(), Stop<DecodeError>> {
+        self.filter = filter;
+        self.done = 0;
+        self.palette.clear();
+        self.above.clear();
+        match filter {
+            FILTER_COPY => {}
+            FILTER_PALETTE => {
+                for _ in 0..=reader.u8()? {
+                    self.palette.push(pixels.read(reader)?);
+                }
+            }
+            FILTER_GRADIENT if gradient::channels(pixels.translator()).is_some() => {}
+            _ => return Err(Stop::Failed(DecodeError::TightFilter(filter))),
+        }
+        Ok(())
+    }
+
+    /// The bytes of a row. One colour may stand behind a palette, too; it has bits like two.
+    fn row_bytes<const N: usize>(&self, rect: Rect) -> usize {
+        let width = usize::from(rect.width);
+        match self.palette.len() {
+            0 => width * N,
+            1 | 2 => width.div_ceil(8),
+            _ => width,
+        }
+    }
+
+    /// Paints the rows that are complete.
+    fn paint<const N: usize>(
+        &mut self,
+        reader: &mut Reader<'_>,
+        rect: Rect,
+        pixels: Pixels<'_, N>,
+        canvas: &mut Canvas,
+    ) -> Result<(), Stop<DecodeError>> {
+        let row_bytes = self.row_bytes::<N>(rect);
+        while self.done < rect.height {
+            let bytes = reader.bytes(row_bytes)?;
+            let row = canvas.row_mut(rect.x, rect.y.saturating_add(self.done), usize::from(rect.width));
+            match (self.filter, &self.palette[..]) {
+                (FILTER_GRADIENT, _) => gradient::paint(bytes, pixels, &mut self.above, row),
+                (_, []) => pixels.paint(bytes, row),
+                (_, palette @ [_, ..]) if palette.len() <= 2 => {
+                    let bits = bytes.iter().flat_map(|byte| (0..8).map(move |at| byte >> (7 - at) & 1));
+                    paint_indices(bits, palette, row)?;
+                }
+                (_, palette) => paint_indices(bytes.iter().copied(), palette, row)?,
+            }
+            self.done += 1;
+        }
+        Ok(())
+    }
+}
+
+fn paint_indices(
+    indices: impl Iterator<Item = u8>,
+    palette: &[Colour],
+    row: &mut [Colour],
+) -> Result<(), Stop<DecodeError>> {
+    for (to, index) in row.iter_mut().zip(indices) {
+        let index = usize::from(index);
+        let colour = palette.get(index);
+        *to = *colour.ok_or(Stop::Failed(DecodeError::PaletteIndex { index, length: palette.len() }))?;
+    }
+    Ok(())
 }
 
 /// A length of one to three bytes, below 2^22.

@@ -3,14 +3,16 @@
 //! connection.
 //!
 //! The encoder uses the streams 0 for pixels, 1 for bits and 2 for indices, so that each sees one kind of data. It
-//! sends neither JPEG nor gradients, which are for pictures and cost sharpness or time; the decoder refuses them.
+//! sends neither JPEG nor gradients, which are for pictures and cost sharpness or time. The decoder takes both; not,
+//! however, "basic compression without zlib", which no known server sends by default.
 //! A two-colour tile's bits are Tight's bits already: they go into the stream as they are.
 
 mod decoder;
 mod encoder;
 mod gather;
+mod gradient;
 
-pub use decoder::Decoder;
+pub use decoder::{Decoder, Images};
 pub use encoder::Encoder;
 
 use crate::rfb::pixel_format::{Channel, ColourModel, PixelFormat};
@@ -24,6 +26,10 @@ pub const MAX_PIXELS: u32 = 512 * 1024;
 
 /// Control byte: the rectangle has one colour.
 const FILL: u8 = 0x80;
+/// Control byte: a JPEG file behind its length.
+const JPEG: u8 = 0x90;
+/// Control byte of TightPNG: a PNG file behind its length.
+const PNG: u8 = 0xa0;
 /// Control byte: a filter's number follows. The two bits below it tell the stream; the four lowest bits tell which
 /// streams begin anew.
 const EXPLICIT_FILTER: u8 = 0x40;
@@ -31,6 +37,8 @@ const EXPLICIT_FILTER: u8 = 0x40;
 const FILTER_COPY: u8 = 0;
 /// A palette, then bits (two colours) or bytes.
 const FILTER_PALETTE: u8 = 1;
+/// Differences to what the neighbours predict.
+const FILTER_GRADIENT: u8 = 2;
 
 /// Data of fewer bytes is not compressed and has no length in front.
 const BARE_BYTES: usize = 12;

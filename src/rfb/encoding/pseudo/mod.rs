@@ -8,20 +8,26 @@
 //! | LastRect | 0, 0 | 0, 0 | none |
 //! | DesktopName | 0, 0 | 0, 0 | the name behind its length |
 //! | Cursor | hotspot | size | pixels, mask |
+//! | XCursor | hotspot | size | two colours, bits, mask |
+//! | CursorWithAlpha | hotspot | size | an encoding's number, pixels with alpha |
+//! | VMware cursor | hotspot | size | type, then two pictures or pixels with alpha |
+//! | VMware cursor position | position | 0, 0 | none |
+//! | QEMU LED state, VMware LED state | 0, 0 | 0, 0 | bits, 1 or 4 bytes |
 //! | QEMU extended key, ExtendedMouseButtons | 0, 0 | 0, 0 | none |
 
-use super::pixels::with_pixels;
+mod cursor;
+
+pub use cursor::{
+    CURSOR_SIDE, CursorImage, decode_alpha_cursor, decode_cursor, decode_vmware_cursor, decode_x_cursor,
+    encode_alpha_cursor, encode_cursor, encode_vmware_cursor, encode_x_cursor,
+};
+
 use crate::geometry::{Point, Rect, Size};
 use crate::rfb::message::handshake::{NAME_BYTES, bounded_text};
 use crate::rfb::message::{RectHeader, Screen};
-use crate::rfb::pixel_format::Translator;
-use crate::rfb::tile::{Colour, Tile};
 use crate::rfb::wire::{NeedMore, Reader, Stop, Writer};
 
 use super::Encoding;
-
-/// The largest side of a cursor, in pixels. Those of desktops have 16 to 128.
-pub const CURSOR_SIDE: u16 = 256;
 
 /// Appends a rectangle whose fields are all 0 and that has no body: LastRect, and the acknowledgements of client
 /// abilities.
@@ -84,6 +90,59 @@ pub enum PseudoError {
     /// The cursor is too large.
     #[error("a cursor of {0:?}; at most {CURSOR_SIDE} a side wanted")]
     CursorTooLarge(Size),
+    /// The cursor's pixels come in an encoding that has no place for alpha, or that nobody uses for it.
+    #[error("a cursor with alpha in encoding {}; 0 wanted", .0.0)]
+    CursorEncoding(Encoding),
+    /// The cursor is of no known type.
+    #[error("a vmware cursor of type {0}; 0 or 1 wanted")]
+    CursorType(u8),
+}
+
+/// Appends a VMware cursor position rectangle: the server has moved the pointer there.
+pub fn encode_cursor_position(at: Point, out: &mut Vec<u8>) {
+    let rect = Rect { x: at.x, y: at.y, ..Rect::default() };
+    RectHeader { rect, encoding: Encoding::VMWARE_CURSOR_POSITION }.encode(out);
+}
+
+/// Which lamps of a keyboard are lit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub struct LedState {
+    /// Bit 0.
+    pub scroll_lock: bool,
+    /// Bit 1.
+    pub num_lock: bool,
+    /// Bit 2.
+    pub caps_lock: bool,
+}
+
+impl LedState {
+    fn from_bits(bits: u32) -> Self {
+        let lit = |bit: u32| bits >> bit & 1 == 1;
+        Self { scroll_lock: lit(0), num_lock: lit(1), caps_lock: lit(2) }
+    }
+
+    fn bits(self) -> u8 {
+        u8::from(self.scroll_lock) | u8::from(self.num_lock) << 1 | u8::from(self.caps_lock) << 2
+    }
+}
+
+/// Appends the lamps in one of their two rectangles: [`Encoding::QEMU_LED_STATE`] has a byte, and
+/// [`Encoding::VMWARE_LED_STATE`] four.
+pub fn encode_leds(encoding: Encoding, leds: LedState, out: &mut Vec<u8>) {
+    encode_bare(encoding, out);
+    if encoding == Encoding::VMWARE_LED_STATE {
+        out.put(&[0; 3]);
+    }
+    out.put_u8(leds.bits());
+}
+
+/// Reads the body of one of the two rectangles.
+///
+/// # Errors
+/// [`NeedMore`] when it is not complete.
+pub fn decode_leds(encoding: Encoding, reader: &mut Reader<'_>) -> Result<LedState, NeedMore> {
+    let bits = if encoding == Encoding::VMWARE_LED_STATE { reader.u32()? } else { u32::from(reader.u8()?) };
+    Ok(LedState::from_bits(bits))
 }
 
 /// Reads the body of a DesktopName rectangle.
@@ -96,71 +155,6 @@ pub fn decode_desktop_name(reader: &mut Reader<'_>) -> Result<String, Stop<Pseud
         Ok(bytes) if bytes <= NAME_BYTES => Ok(String::from_utf8_lossy(reader.bytes(bytes)?).into_owned()),
         _ => Err(Stop::Failed(PseudoError::NameTooLong(length))),
     }
-}
-
-/// A cursor that the viewer draws.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CursorImage {
-    /// Its size, at most [`CURSOR_SIDE`] a side.
-    pub size: Size,
-    /// The pixel of it that is at the pointer's position.
-    pub hotspot: Point,
-    /// `size.area()` colours, row by row.
-    pub pixels: Vec<Colour>,
-    /// One bit a pixel, 1 where it is opaque; the leftmost pixel is the most significant bit, rows are padded to
-    /// bytes.
-    pub mask: Vec<u8>,
-}
-
-impl CursorImage {
-    /// The bytes of its mask.
-    fn mask_bytes(size: Size) -> usize {
-        usize::from(size.width).div_ceil(8) * usize::from(size.height)
-    }
-
-    /// True when the parts have the lengths that its size says.
-    fn is_whole(&self) -> bool {
-        let (width, height) = (self.size.width, self.size.height);
-        width <= CURSOR_SIDE
-            && height <= CURSOR_SIDE
-            && u32::try_from(self.pixels.len()) == Ok(self.size.area())
-            && self.mask.len() == Self::mask_bytes(self.size)
-    }
-}
-
-/// Appends a Cursor rectangle (RFC 6143 §7.8.1). `None`, and an image whose parts do not fit together, hide the
-/// cursor.
-pub fn encode_cursor(cursor: Option<&CursorImage>, translator: &Translator, out: &mut Vec<u8>) {
-    let Some(cursor) = cursor.filter(|cursor| cursor.is_whole()) else {
-        return encode_bare(Encoding::CURSOR, out);
-    };
-    let rect = Rect { x: cursor.hotspot.x, y: cursor.hotspot.y, ..cursor.size.rect() };
-    RectHeader { rect, encoding: Encoding::CURSOR }.encode(out);
-    let (width, height) = (usize::from(cursor.size.width), usize::from(cursor.size.height));
-    with_pixels!(translator, |pixels| pixels.expand(&Tile::Pixels(&cursor.pixels), width, height, out));
-    out.put(&cursor.mask);
-}
-
-/// Reads the body of a Cursor rectangle.
-///
-/// # Errors
-/// [`PseudoError::CursorTooLarge`].
-pub fn decode_cursor(
-    reader: &mut Reader<'_>,
-    rect: Rect,
-    translator: &Translator,
-) -> Result<CursorImage, Stop<PseudoError>> {
-    let size = rect.size();
-    if size.width > CURSOR_SIDE || size.height > CURSOR_SIDE {
-        return Err(Stop::Failed(PseudoError::CursorTooLarge(size)));
-    }
-    let count = usize::try_from(size.area()).unwrap_or(0);
-    let mut data = Reader::new(reader.bytes(count * translator.bytes())?);
-    let mask = reader.bytes(CursorImage::mask_bytes(size))?.to_vec();
-    let pixels = with_pixels!(translator, |pixels| {
-        (0..count).map(|_| pixels.read(&mut data)).collect::<Result<Vec<_>, _>>()
-    })?;
-    Ok(CursorImage { size, hotspot: rect.origin(), pixels, mask })
 }
 
 #[cfg(test)]
@@ -187,26 +181,20 @@ mod tests {
     }
 
     #[test]
-    fn a_cursor_comes_back() {
-        let translator = Translator::new(Default::default());
-        let cursor = CursorImage {
-            size: Size::new(9, 2),
-            hotspot: Point { x: 3, y: 1 },
-            pixels: (0..18).map(Colour).collect(),
-            mask: vec![0xff, 0x80, 0x01, 0],
-        };
-        let mut out = Vec::new();
-        encode_cursor(Some(&cursor), &translator, &mut out);
-        let mut reader = Reader::new(&out);
-        let header = RectHeader::decode(&mut reader).expect("whole");
-        assert_eq!(decode_cursor(&mut reader, header.rect, &translator), Ok(cursor.clone()));
-        assert!(reader.rest().is_empty());
-        // An image that lies about its size is not sent.
-        out.clear();
-        encode_cursor(Some(&CursorImage { size: Size::new(9, 3), ..cursor }), &translator, &mut out);
-        assert_eq!(out, [0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0x11]);
-        let huge = Rect::new(0, 0, 257, 1);
-        assert!(matches!(decode_cursor(&mut Reader::new(&[]), huge, &translator), Err(Stop::Failed(_))));
+    fn lamps_have_one_byte_or_four() {
+        let leds = LedState { scroll_lock: true, num_lock: false, caps_lock: true };
+        for (encoding, wanted) in [
+            (Encoding::QEMU_LED_STATE, &[0xff, 0xff, 0xfe, 0xfb, 5][..]),
+            (Encoding::VMWARE_LED_STATE, &[0x57, 0x4d, 0x56, 0x68, 0, 0, 0, 5]),
+        ] {
+            let mut out = Vec::new();
+            encode_leds(encoding, leds, &mut out);
+            assert_eq!(out[8..], *wanted);
+            assert_eq!(decode_leds(encoding, &mut Reader::new(&out[12..])), Ok(leds));
+            assert_eq!(decode_leds(encoding, &mut Reader::new(&out[12..out.len() - 1])), Err(NeedMore));
+        }
+        // Bits that are not known are ignored.
+        assert_eq!(decode_leds(Encoding::QEMU_LED_STATE, &mut Reader::new(&[0xfd])), Ok(leds));
     }
 
     #[test]

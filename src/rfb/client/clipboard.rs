@@ -1,0 +1,88 @@
+//! The clipboard: as Latin-1 (RFC 6143 §7.5.6, §7.6.4), or in UTF-8 with servers that speak ExtendedClipboard. These are
+//! told that there is text, and ask for it; what they have is asked for at once.
+
+use super::{ClientConnection, ClientError, ClientEvent};
+use crate::rfb::message::{CUT_TEXT_BYTES, ClientMessage, ClipboardCaps, ClipboardError, ClipboardMessage};
+use crate::rfb::wire::to_latin1;
+
+/// What is known of both clipboards.
+#[derive(Debug, Default)]
+pub(super) struct Clipboard {
+    /// What the server takes, if it speaks ExtendedClipboard.
+    caps: Option<ClipboardCaps>,
+    /// Our text, while the server may ask for it.
+    text: Option<String>,
+}
+
+impl ClientConnection {
+    /// Our clipboard has this text now. It is cut at [`CUT_TEXT_BYTES`]; what Latin-1 lacks becomes `?` for servers
+    /// that know nothing else.
+    pub fn cut_text(&mut self, text: &str) {
+        if !self.is_ready() {
+            return;
+        }
+        let text = &text[..text.floor_char_boundary(CUT_TEXT_BYTES)];
+        match self.clipboard.caps {
+            Some(caps) if caps.text.is_some() && caps.takes(ClipboardCaps::NOTIFY) => {
+                self.clipboard.text = Some(text.to_owned());
+                self.send_clipboard(&ClipboardMessage::Notify { text: true });
+            }
+            Some(caps) if caps.takes(ClipboardCaps::PROVIDE) && fits(caps, text) => {
+                self.send_clipboard(&ClipboardMessage::Provide(Some(text.to_owned())));
+            }
+            _ => self.send(&ClientMessage::CutText(to_latin1(text).into())),
+        }
+    }
+
+    /// Takes an ExtendedClipboard message's body.
+    pub(super) fn handle_clipboard(&mut self, body: &[u8]) -> Result<(), ClientError> {
+        let message = match ClipboardMessage::decode(body) {
+            // It is not wrong to have much text.
+            Err(ClipboardError::TextTooLong { .. }) => return Ok(()),
+            other => other?,
+        };
+        match message {
+            ClipboardMessage::Caps(caps) => {
+                self.clipboard.caps = Some(caps);
+                self.answer_clipboard(&ClipboardMessage::Caps(ClipboardCaps::OURS))
+            }
+            ClipboardMessage::Request { text } => match self.clipboard.text.clone().filter(|_| text) {
+                Some(text) => self.answer_clipboard(&ClipboardMessage::Provide(Some(text))),
+                None => Ok(()),
+            },
+            ClipboardMessage::Peek => {
+                let text = self.clipboard.text.is_some();
+                self.answer_clipboard(&ClipboardMessage::Notify { text })
+            }
+            // Theirs replaces ours.
+            ClipboardMessage::Notify { text } => {
+                self.clipboard.text = None;
+                let asks = text && self.clipboard.caps.is_none_or(|caps| caps.takes(ClipboardCaps::REQUEST));
+                if asks { self.answer_clipboard(&ClipboardMessage::Request { text }) } else { Ok(()) }
+            }
+            ClipboardMessage::Provide(text) => {
+                self.events.extend(text.map(ClientEvent::CutText));
+                Ok(())
+            }
+        }
+    }
+
+    fn answer_clipboard(&mut self, message: &ClipboardMessage) -> Result<(), ClientError> {
+        let mut body = Vec::new();
+        message.encode(&mut body);
+        self.answer(&ClientMessage::ExtendedClipboard(body.into()))
+    }
+
+    fn send_clipboard(&mut self, message: &ClipboardMessage) {
+        let mut body = Vec::new();
+        message.encode(&mut body);
+        self.send(&ClientMessage::ExtendedClipboard(body.into()));
+    }
+}
+
+/// True when the server takes so much text without having asked.
+fn fits(caps: ClipboardCaps, text: &str) -> bool {
+    // On the wire a line end has two bytes, and a 0 stands behind the text.
+    let bytes = text.len() + text.matches('\n').count() + 1;
+    caps.text.is_some_and(|limit| u32::try_from(bytes).is_ok_and(|bytes| bytes <= limit))
+}

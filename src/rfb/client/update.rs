@@ -1,0 +1,278 @@
+//! Updates (RFC 6143 §7.6.1): what was asked for, and the rectangles that come.
+
+use super::event::ClientOptions;
+use super::{ClientConnection, ClientError, ClientEvent};
+use crate::geometry::{Rect, Size};
+use crate::rfb::encoding::pseudo::{self, CursorImage};
+use crate::rfb::encoding::{Decoder, Encoding};
+use crate::rfb::message::RectHeader;
+use crate::rfb::message::server::RECTS_UNTIL_LAST;
+use crate::rfb::pixel_format::{PixelFormat, Translator};
+use crate::rfb::wire::{Reader, Stop};
+
+/// What is taken in a rectangle's place, the more wanted of two that say the same first.
+const PSEUDO: [Encoding; 16] = [
+    Encoding::EXTENDED_DESKTOP_SIZE,
+    Encoding::DESKTOP_SIZE,
+    Encoding::LAST_RECT,
+    Encoding::DESKTOP_NAME,
+    Encoding::CURSOR_WITH_ALPHA,
+    Encoding::VMWARE_CURSOR,
+    Encoding::CURSOR,
+    Encoding::X_CURSOR,
+    Encoding::VMWARE_CURSOR_POSITION,
+    Encoding::QEMU_LED_STATE,
+    Encoding::VMWARE_LED_STATE,
+    Encoding::QEMU_EXTENDED_KEY,
+    Encoding::EXTENDED_MOUSE_BUTTONS,
+    Encoding::EXTENDED_CLIPBOARD,
+    Encoding::FENCE,
+    Encoding::CONTINUOUS_UPDATES,
+];
+
+/// In an ExtendedDesktopSize rectangle: it answers our own SetDesktopSize.
+const BY_US: u16 = 1;
+
+/// What was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Nothing,
+    Changes,
+    All,
+}
+
+/// How far an update has come.
+#[derive(Debug, Clone, Copy)]
+enum Stage {
+    /// None is under way.
+    None,
+    /// So many rectangles are to come, or [`RECTS_UNTIL_LAST`].
+    Header(u16),
+    /// One is under way, and so many are to come behind it.
+    Body(u16, RectHeader),
+}
+
+/// One server's updates.
+pub(super) struct Updates {
+    wanted: Vec<Encoding>,
+    translator: Translator,
+    decoder: Decoder,
+    asked: Asked,
+    /// The next request asks for everything, because nothing of the canvas is known to be right.
+    all: bool,
+    stage: Stage,
+}
+
+impl Updates {
+    pub(super) fn new(options: &ClientOptions) -> Self {
+        let mut wanted = options.encodings.clone();
+        wanted.extend(PSEUDO);
+        let level = |first: Encoding, level: Option<u8>| {
+            level.map(|level| Encoding(first.0 + i32::from(level.min(9))))
+        };
+        wanted.extend(level(Encoding::QUALITY_LEVEL_0, options.quality));
+        wanted.extend(level(Encoding::COMPRESS_LEVEL_0, options.compression));
+        Self {
+            wanted,
+            translator: Translator::new(PixelFormat::RGB888),
+            decoder: Decoder::new(options.quality.is_some()),
+            asked: Asked::Nothing,
+            all: true,
+            stage: Stage::None,
+        }
+    }
+
+    /// The encodings that the server is told.
+    pub(super) fn wanted(&self) -> &[Encoding] {
+        &self.wanted
+    }
+
+    /// The pixel format that the server was told.
+    pub(super) fn format(&self) -> &PixelFormat {
+        self.translator.format()
+    }
+
+    pub(super) fn is_waiting(&self) -> bool {
+        self.asked != Asked::Nothing
+    }
+
+    pub(super) fn is_under_way(&self) -> bool {
+        !matches!(self.stage, Stage::None)
+    }
+
+    pub(super) fn ask_for_all(&mut self) {
+        self.all = true;
+    }
+
+    /// Notes a request, if one is to be sent; returns whether it is for changes only.
+    pub(super) fn ask(&mut self, incremental: bool) -> Option<bool> {
+        let incremental = incremental && !self.all;
+        match (self.asked, incremental) {
+            (Asked::All, _) | (Asked::Changes, true) => return None,
+            (_, true) => self.asked = Asked::Changes,
+            (_, false) => self.asked = Asked::All,
+        }
+        self.all = false;
+        Some(incremental)
+    }
+
+    /// Begins an update; true when it is complete already.
+    pub(super) fn begin(&mut self, rects: u16) -> bool {
+        self.stage = Stage::Header(rects);
+        self.finish_if_complete()
+    }
+
+    fn begin_rect(&mut self, header: RectHeader) -> Result<(), ClientError> {
+        let RectHeader { rect, encoding } = header;
+        if encoding != Encoding::RAW && !self.wanted.contains(&encoding) {
+            return Err(ClientError::UnwantedEncoding { encoding, rect });
+        }
+        if !PSEUDO.contains(&encoding) {
+            self.decoder.begin(encoding).map_err(|error| ClientError::Decode { encoding, error })?;
+        }
+        Ok(())
+    }
+
+    /// Ends the update when no rectangle is left.
+    fn finish_if_complete(&mut self) -> bool {
+        let complete = matches!(self.stage, Stage::Header(0));
+        if complete {
+            self.stage = Stage::None;
+            self.asked = Asked::Nothing;
+        }
+        complete
+    }
+}
+
+impl ClientConnection {
+    /// Uses what there is of an update's rectangle.
+    pub(super) fn consume_rect(&mut self, reader: &mut Reader<'_>) -> Result<(), Stop<ClientError>> {
+        let (left, header) = match self.updates.stage {
+            Stage::None => return Ok(()),
+            Stage::Header(left) => {
+                let mut attempt = *reader;
+                let header = RectHeader::decode(&mut attempt)?;
+                *reader = attempt;
+                self.updates.begin_rect(header).map_err(Stop::Failed)?;
+                // A count that means "until the last" stays.
+                let left = if left == RECTS_UNTIL_LAST { left } else { left - 1 };
+                self.updates.stage = Stage::Body(left, header);
+                (left, header)
+            }
+            Stage::Body(left, header) => (left, header),
+        };
+        let is_last = self.consume_body(reader, header)?;
+        self.updates.stage = Stage::Header(if is_last { 0 } else { left });
+        if self.updates.finish_if_complete() {
+            self.events.push_back(ClientEvent::UpdateDone);
+        }
+        Ok(())
+    }
+
+    /// Uses what there is of a rectangle's body; true when it is the last one for sure.
+    fn consume_body(
+        &mut self,
+        reader: &mut Reader<'_>,
+        header: RectHeader,
+    ) -> Result<bool, Stop<ClientError>> {
+        let RectHeader { rect, encoding } = header;
+        if PSEUDO.contains(&encoding) {
+            let mut attempt = *reader;
+            let is_last = self.consume_pseudo(&mut attempt, header)?;
+            *reader = attempt;
+            return Ok(is_last);
+        }
+        let Updates { decoder, translator, .. } = &mut self.updates;
+        let source = decoder.decode(reader, rect, translator, &mut self.canvas);
+        let source = source.map_err(|stop| stop.map(|error| ClientError::Decode { encoding, error }))?;
+        if !rect.is_empty() {
+            match source {
+                Some(source) => self.events.push_back(ClientEvent::Copied { destination: rect, source }),
+                None => self.note_damage(rect),
+            }
+        }
+        Ok(false)
+    }
+
+    /// Servers cut large pictures: what makes one rectangle with the one before is told as one.
+    fn note_damage(&mut self, rect: Rect) {
+        if let Some(ClientEvent::Damaged(last)) = self.events.back_mut() {
+            let union = last.union(rect);
+            if u64::from(union.area()) <= u64::from(last.area()) + u64::from(rect.area()) {
+                *last = union;
+                return;
+            }
+        }
+        self.events.push_back(ClientEvent::Damaged(rect));
+    }
+
+    fn consume_pseudo(
+        &mut self,
+        reader: &mut Reader<'_>,
+        header: RectHeader,
+    ) -> Result<bool, Stop<ClientError>> {
+        let RectHeader { rect, encoding } = header;
+        let translator = &self.updates.translator;
+        let told = |stop: Stop<pseudo::PseudoError>| stop.map(ClientError::from);
+        match encoding {
+            Encoding::LAST_RECT => return Ok(true),
+            Encoding::DESKTOP_SIZE => self.apply_size(rect.size()).map_err(Stop::Failed)?,
+            Encoding::EXTENDED_DESKTOP_SIZE => {
+                let screens = pseudo::decode_screens(reader)?;
+                let Rect { x: by, y: status, .. } = rect;
+                if by != BY_US || status == 0 {
+                    self.abilities.screens = Some(screens);
+                    self.apply_size(rect.size()).map_err(Stop::Failed)?;
+                }
+                if by == BY_US {
+                    self.events.push_back(ClientEvent::ResizeAnswered { status });
+                }
+            }
+            Encoding::DESKTOP_NAME => {
+                let name = pseudo::decode_desktop_name(reader).map_err(told)?;
+                self.events.push_back(ClientEvent::Renamed(name));
+            }
+            Encoding::CURSOR => {
+                let cursor = pseudo::decode_cursor(reader, rect, translator).map_err(told)?;
+                self.note_cursor(cursor);
+            }
+            Encoding::X_CURSOR => {
+                let cursor = pseudo::decode_x_cursor(reader, rect).map_err(told)?;
+                self.note_cursor(cursor);
+            }
+            Encoding::CURSOR_WITH_ALPHA => {
+                let cursor = pseudo::decode_alpha_cursor(reader, rect).map_err(told)?;
+                self.note_cursor(cursor);
+            }
+            Encoding::VMWARE_CURSOR => {
+                let cursor = pseudo::decode_vmware_cursor(reader, rect, translator).map_err(told)?;
+                self.note_cursor(cursor);
+            }
+            Encoding::VMWARE_CURSOR_POSITION => {
+                self.events.push_back(ClientEvent::CursorMoved(rect.origin()));
+            }
+            Encoding::QEMU_LED_STATE | Encoding::VMWARE_LED_STATE => {
+                let leds = pseudo::decode_leds(encoding, reader)?;
+                self.events.push_back(ClientEvent::Leds(leds));
+            }
+            Encoding::QEMU_EXTENDED_KEY => self.abilities.extended_key = true,
+            Encoding::EXTENDED_MOUSE_BUTTONS => self.forms.extended_buttons = true,
+            // No rectangle comes of the others.
+            other => return Err(Stop::Failed(ClientError::UnwantedEncoding { encoding: other, rect })),
+        }
+        Ok(false)
+    }
+
+    fn apply_size(&mut self, size: Size) -> Result<(), ClientError> {
+        if size != self.canvas.size() {
+            self.resize(size)?;
+            self.events.push_back(ClientEvent::Resized { size });
+        }
+        Ok(())
+    }
+
+    fn note_cursor(&mut self, cursor: CursorImage) {
+        let cursor = Some(cursor).filter(|cursor| !cursor.size.rect().is_empty());
+        self.events.push_back(ClientEvent::Cursor(cursor));
+    }
+}
