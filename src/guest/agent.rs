@@ -1,5 +1,6 @@
 //! The loop: a display, a way to the host, bytes between them, and all over again.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -39,8 +40,8 @@ pub struct Agent {
     xvnc: Option<Starter>,
     /// How long the host may leave a vchan alone before TCP is tried as well.
     patience: Duration,
-    /// The last thing that was complained about: the same is not said again and again.
-    complaint: String,
+    /// What was complained about last, by topic: the same is not said again and again.
+    complaints: BTreeMap<&'static str, String>,
 }
 
 /// How an attempt ended.
@@ -101,7 +102,7 @@ impl Agent {
             (Some(xvnc), ServerAddress::Unix(socket)) => Some(Starter::new(xvnc.clone(), socket.clone())),
             _ => None,
         };
-        Self { config, address, listen, stop, xvnc, patience: VCHAN_PATIENCE, complaint: String::new() }
+        Self { config, address, listen, stop, xvnc, patience: VCHAN_PATIENCE, complaints: BTreeMap::new() }
     }
 
     /// Serves until it is stopped. Whatever fails is tried again.
@@ -124,12 +125,12 @@ impl Agent {
                 Outcome::Served => {
                     backoff.succeeded();
                     self.patience = VCHAN_PATIENCE;
-                    self.complaint.clear();
+                    self.complaints.clear();
                     Duration::ZERO
                 }
                 Outcome::DisplayGone => Duration::ZERO,
                 Outcome::NotTaken { display, failure, offered } => {
-                    self.complain(&failure);
+                    self.complain(failure.topic(), &failure);
                     waiting = Some(display);
                     let pause = backoff.failed(chance());
                     // The next offer by vchan is the pause before the next attempt by TCP.
@@ -182,12 +183,15 @@ impl Agent {
                 Some(xvnc) => match xvnc.ensure().await {
                     Ok(()) => DISPLAY_PAUSE,
                     Err(error) => {
-                        self.complain(&error);
+                        self.complain("xvnc", &error);
                         backoff.failed(chance())
                     }
                 },
                 None => {
-                    self.complain(&NoDisplay { server: self.config.server.clone(), source: error });
+                    self.complain(
+                        "display",
+                        &NoDisplay { server: self.config.server.clone(), source: error },
+                    );
                     DISPLAY_PAUSE
                 }
             };
@@ -203,7 +207,7 @@ impl Agent {
         match Home::find(&self.address).await {
             Ok(home) => Some(home),
             Err(error) => {
-                self.complain(&Failure::Store(error));
+                self.complain("xenstore", &Failure::Store(error));
                 None
             }
         }
@@ -216,7 +220,7 @@ impl Agent {
             Via::Vchan => self.by_vchan(display, home, None).await,
             Via::Auto => match self.by_vchan(display, home, Some(self.patience)).await {
                 Outcome::NotTaken { display, failure, offered: was_offered } => {
-                    self.complain(&failure);
+                    self.complain(failure.topic(), &failure);
                     match self.by_tcp(display, home).await {
                         Outcome::NotTaken { display, failure, .. } => {
                             Outcome::NotTaken { display, failure, offered: was_offered }
@@ -268,6 +272,7 @@ impl Agent {
         let Some(place) = home else {
             return Outcome::not_taken(display, Failure::NoHome);
         };
+        let again = self.patience > VCHAN_PATIENCE;
         let server = match (self.listen)(Domid::ZERO, RingSizes::DISPLAY) {
             Ok(server) => server,
             Err(error) => return Outcome::not_taken(display, error),
@@ -276,7 +281,11 @@ impl Agent {
         if let Err(error) = publish(&place.store, &directory, place.domid, Domid::ZERO, &server).await {
             return Outcome::not_taken(display, error);
         }
-        info!(directory, "offered the display to the host by vchan");
+        if again {
+            debug!(directory, "offered the display to the host by vchan");
+        } else {
+            info!(directory, "offered the display to the host by vchan");
+        }
         let waited = self.wait_for_client(server, &mut display, place, patience).await;
         let outcome = match waited {
             Waited::Client(mut stream) => {
@@ -364,18 +373,30 @@ impl Agent {
     }
 
     /// Says what is wrong, once.
-    fn complain(&mut self, error: &(dyn std::error::Error + 'static)) {
+    fn complain(&mut self, topic: &'static str, error: &(dyn std::error::Error + 'static)) {
         let mut text = error.to_string();
         let mut source = error.source();
         while let Some(error) = source {
             text = format!("{text}: {error}");
             source = error.source();
         }
-        if text == self.complaint {
+        if self.complaints.get(topic) == Some(&text) {
             debug!("still: {text}");
         } else {
             warn!("{text}");
-            self.complaint = text;
+            self.complaints.insert(topic, text);
+        }
+    }
+}
+
+impl Failure {
+    /// What it is about.
+    const fn topic(&self) -> &'static str {
+        match self {
+            Self::Vchan(_) | Self::Accept(_) | Self::Nobody => "vchan",
+            Self::Reverse(_) => "tcp",
+            Self::Store(_) => "xenstore",
+            Self::NoHome => "home",
         }
     }
 }

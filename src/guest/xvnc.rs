@@ -11,13 +11,17 @@ use nix::unistd::Pid;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use super::backoff::{Backoff, chance};
 use super::config::Xvnc;
 
 /// How long Xvnc may take until it serves its display.
 const START_TIME: Duration = Duration::from_secs(60);
+/// An Xvnc and session that end sooner do so again and again, perhaps: those are started less and less often.
+const LASTING: Duration = Duration::from_secs(60);
 /// How long a process may take to end before it is killed.
 const END_TIME: Duration = Duration::from_secs(5);
 
@@ -54,24 +58,31 @@ pub(super) struct Starter {
     config: Xvnc,
     socket: PathBuf,
     running: Option<Running>,
+    backoff: Backoff,
 }
 
 /// A running Xvnc with its session, watched by a task.
 #[derive(Debug)]
 struct Running {
+    started: Instant,
     task: JoinHandle<()>,
     stop: CancellationToken,
 }
 
 impl Starter {
     pub(super) const fn new(config: Xvnc, socket: PathBuf) -> Self {
-        Self { config, socket, running: None }
+        Self { config, socket, running: None, backoff: Backoff::new() }
     }
 
-    /// Starts Xvnc and its session unless they run.
+    /// Starts Xvnc and its session unless they run; after one that was short-lived, not at once.
     pub(super) async fn ensure(&mut self) -> Result<(), XvncError> {
-        if self.running.as_ref().is_some_and(|running| !running.task.is_finished()) {
-            return Ok(());
+        match &self.running {
+            Some(running) if !running.task.is_finished() => return Ok(()),
+            Some(running) if running.started.elapsed() < LASTING => {
+                sleep(self.backoff.failed(chance())).await
+            }
+            Some(_) => self.backoff.succeeded(),
+            None => {}
         }
         let authority = self.socket.with_extension("auth");
         prepare(&self.socket, &authority)?;
@@ -86,7 +97,7 @@ impl Starter {
         info!(display = x_display, geometry = %self.config.geometry, "started Xvnc");
         let stop = CancellationToken::new();
         let task = tokio::spawn(watch(xvnc, session, stop.clone()));
-        self.running = Some(Running { task, stop });
+        self.running = Some(Running { started: Instant::now(), task, stop });
         Ok(())
     }
 
