@@ -255,7 +255,7 @@ impl Updates {
     }
 
     pub(super) fn draws_cursor(&self) -> bool {
-        self.wishes.cursor
+        self.wishes.cursor.is_some()
     }
 
     pub(super) fn set_cursor(&mut self, cursor: Option<CursorImage>) {
