@@ -11,6 +11,7 @@ use crate::geometry::{Point, Size};
 use crate::keysym::Keysym;
 use crate::rfb::client::ClientConnection;
 use crate::rfb::encoding::canvas::Canvas;
+use crate::rfb::encoding::pseudo::LedState;
 use crate::rfb::server::CursorImage;
 use crate::screen::{Picture, Sprite};
 
@@ -52,6 +53,8 @@ pub(super) struct Graphics {
     sprite_version: u64,
     /// What was cut in the guest last, and how often something was.
     pub(super) cut: (u64, String),
+    /// Which of its keyboard's lamps are lit; `None` when it never said.
+    pub(super) leds: Option<LedState>,
     /// Who asked for another size and waits for the answer.
     pub(super) resize_for: Option<ViewerId>,
     /// The canvas has had a whole picture; when it was last whole.
@@ -84,6 +87,7 @@ impl Graphics {
             sprite: None,
             sprite_version: 0,
             cut: (0, String::new()),
+            leds: None,
             resize_for: None,
             whole_at: None,
             entered: false,

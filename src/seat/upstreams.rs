@@ -211,8 +211,12 @@ impl Seat {
                 }
             }
             ClientEvent::CursorMoved(place) => graphics.pointer_moved(place),
-            // Lamps are the business of whoever has the keyboard; what the display has answered in between is no news.
-            ClientEvent::Leds(_) | ClientEvent::Synced => {}
+            ClientEvent::Leds(leds) => {
+                graphics.leds = Some(leds);
+                viewers.for_each(|viewer| viewer.set_leds(leds));
+            }
+            // Nothing here asks for it.
+            ClientEvent::Synced => {}
         }
     }
 
