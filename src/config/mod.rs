@@ -280,7 +280,7 @@ impl Default for Config {
                 listen: Listen { address: IpAddr::from([127, 0, 0, 1]), port: None },
                 ports: Ports(5900..=5999),
                 password_file: None,
-                history_lines: 1000,
+                history_lines: 10_000,
                 history_bytes: 256 << 10,
                 chords: None,
                 displays: true,

@@ -67,6 +67,8 @@ impl Seat {
             ServerEvent::CutText(_) => {}
             ServerEvent::SetDesktopSize { size } => self.resize(at, size),
             // `render` asks the connection what it wants.
+            // Never enabled so far.
+            ServerEvent::Power(_) => {}
             ServerEvent::UpdateRequested { .. } => {}
         }
     }

@@ -102,15 +102,15 @@ pub(crate) struct TigerVnc {
 impl TigerVnc {
     /// Starts both. `encoding` is the one to prefer: ZRLE, Hextile, Raw or Tight.
     pub(crate) fn connect(port: u16, encoding: &str) -> Self {
-        Self::start(port, encoding, false)
+        Self::start(port, encoding, None)
     }
 
-    /// The same, with a window of the whole X display that asks the server for its size.
-    pub(crate) fn connect_resizing(port: u16, encoding: &str) -> Self {
-        Self::start(port, encoding, true)
+    /// The same, and asks the server for a desktop of this size.
+    pub(crate) fn connect_resizing(port: u16, encoding: &str, size: &str) -> Self {
+        Self::start(port, encoding, Some(size))
     }
 
-    fn start(port: u16, encoding: &str, resizes: bool) -> Self {
+    fn start(port: u16, encoding: &str, resize: Option<&str>) -> Self {
         let directory = tempfile::Builder::new().prefix("tigervnc").tempdir().expect("a temporary directory");
         let mut server = Command::new(installed(Path::new("Xvfb")))
             .args(["-displayfd", "1", "-screen", "0", "800x600x24", "-nolisten", "tcp", "-noreset", "-fbdir"])
@@ -133,19 +133,18 @@ impl TigerVnc {
             _directory: directory,
         };
         assert!(read.is_ok_and(|count| count > 1), "Xvfb gave no display");
-        tiger.start_viewer(port, encoding, resizes);
+        tiger.start_viewer(port, encoding, resize);
         tiger
     }
 
-    fn start_viewer(&mut self, port: u16, encoding: &str, resizes: bool) {
+    fn start_viewer(&mut self, port: u16, encoding: &str, resize: Option<&str>) {
         let log = File::create(&self.log).expect("a log file");
         let viewer = Command::new(installed(Path::new("xtigervncviewer")))
             .env("HOME", self._directory.path())
             .args(["-display", &self.display, "-SecurityTypes=None", "-AutoSelect=0", "-Shared"])
-            .args(if resizes {
-                ["-RemoteResize=1", "-FullScreen=1"]
-            } else {
-                ["-RemoteResize=0", "-FullScreen=0"]
+            .args(match resize {
+                None => ["-RemoteResize=0".to_owned(), "-DesktopSize=".to_owned()],
+                Some(size) => ["-RemoteResize=1".to_owned(), format!("-DesktopSize={size}")],
             })
             .args([format!("-PreferredEncoding={encoding}"), "-ReconnectOnError=0".to_owned()])
             .args(["-AlertOnFatalError=0", "-Log=*:stderr:30"])
