@@ -179,6 +179,20 @@ fn output_is_as_scripts_and_people_expect_and_the_log_is_discreet() {
     host.await_history("tiny", "secret-output \u{fffd}\n");
     let raw = host.xenvnc(&["history", "--raw", "tiny"]);
     assert_eq!(raw.stdout, b"\x1b[31msecret-output\x1b[m \xff\r\n");
+    let cast = text(&host.xenvnc(&["history", "--format", "asciicast", "tiny"]).stdout);
+    let (header, events) = cast.split_once('\n').expect("lines");
+    let header: serde_json::Value = serde_json::from_str(header).expect("JSON");
+    assert_eq!(
+        (&header["version"], &header["width"], &header["title"]),
+        (&2.into(), &80.into(), &"tiny".into())
+    );
+    assert!(header["timestamp"].is_u64());
+    let events: Vec<(f64, String, String)> =
+        events.lines().map(|line| serde_json::from_str(line).expect("an event")).collect();
+    let shown: String = events.iter().map(|event| &*event.2).collect();
+    assert_eq!(shown, "\u{1b}[31msecret-output\u{1b}[m \u{fffd}\r\n");
+    assert_eq!((events[0].0, &*events[0].1), (0.0, "o"));
+    assert!(host.xenvnc(&["history", "--format", "raw", "--raw", "tiny"]).status.code() == Some(2));
     assert!(host.xenvnc(&["type", "tiny", "secret-input"]).status.success());
     let mut typed = [0; 12];
     guest.read_exact(&mut typed).expect("what was typed");
