@@ -18,7 +18,8 @@ use common::viewer::{COPY_RECT, CURSOR, DESKTOP_SIZE, EXTENDED_DESKTOP_SIZE, HEX
 use xenvnc::geometry::{Point, Rect, Size};
 use xenvnc::keysym::Keysym;
 use xenvnc::seat::{
-    EndReason, NOTICE, SeatOptions, Sharing, UPSTREAM_HANDSHAKE, UpstreamEnd, UpstreamError, VtKind,
+    ClipboardPolicy, EndReason, NOTICE, SeatOptions, Sharing, UPSTREAM_HANDSHAKE, UpstreamEnd, UpstreamError,
+    VtKind,
 };
 
 const SIZE: Size = Size::new(200, 150);
@@ -501,6 +502,28 @@ fn a_notice_says_where_one_is_and_goes_by_itself() {
     scene.seat.handle_timeout(scene.now);
     scene.settle();
     scene.assert_pictures();
+}
+
+#[test]
+fn clipboards_are_handed_over_where_they_may_be() {
+    for policy in [ClipboardPolicy::ToGuest, ClipboardPolicy::FromGuest, ClipboardPolicy::Off] {
+        let mut scene =
+            Scene::with(SeatOptions { clipboard: policy, notices: false, ..SeatOptions::default() });
+        let viewer = scene.join_usual();
+        scene.viewer(viewer).cut("before");
+        scene.turn();
+        let display = scene.connect(f(7), painted(SIZE, 12));
+        scene.settle();
+        scene.viewer(viewer).cut("after");
+        scene.display(display).cut(b"from the guest");
+        scene.settle();
+        let told = scene.display(display).said.contains(&Said::CutText(b"after".to_vec()));
+        assert_eq!(told, policy.to_guest(), "{policy:?}");
+        let told = scene.display(display).said.iter().any(|said| matches!(said, Said::CutText(_)));
+        assert_eq!(told, policy.to_guest(), "{policy:?}");
+        let cut = scene.viewer(viewer).cut_text.take();
+        assert_eq!(cut.as_deref(), policy.from_guest().then_some("from the guest"), "{policy:?}");
+    }
 }
 
 #[test]
