@@ -219,7 +219,7 @@ pub struct DomainConfig {
     pub columns: u16,
     /// `console.rows`.
     pub rows: u16,
-    /// `console.font`: a size in the syntax of `screen`; `None` is the built-in choice.
+    /// `console.font`: `auto` or a size in the syntax of `screen`; `None` is `auto`.
     pub font: Option<String>,
     /// `console.resize`: whether a viewer's window may change the number of columns and rows.
     pub resize: bool,
