@@ -42,7 +42,7 @@ fn tigervncs_window_chooses_the_font() {
     let (host, port) = host_with_one_domain(&[INTERPOSE]);
     host.await_history("tiny", "guest$");
     // A window of 800 by 600 pixels, in which 80 by 25 characters of 10 by 20 fit.
-    let viewer = TigerVnc::connect_resizing(port, "Tight");
+    let viewer = TigerVnc::connect_resizing(port, "Tight", "800x600");
     let light = |pixel: &[u8; 3]| *pixel == [0xaa; 3];
     eventually("a cursor of 10 by 20 pixels", || {
         let picture = viewer.capture();

@@ -358,7 +358,7 @@ mod tests {
         let preferred = |numbers: &[i32]| {
             PictureEncoding::preferred(&numbers.iter().map(|n| Encoding(*n)).collect::<Vec<_>>())
         };
-        assert_eq!(preferred(&[-223, 4, 5, 16, 0]), PictureEncoding::Hextile);
+        assert_eq!(preferred(&[-223, 3, 5, 16, 0]), PictureEncoding::Hextile);
         assert_eq!(preferred(&[1, 0, 16]), PictureEncoding::Raw);
         assert_eq!(preferred(&[i32::MIN, 16]), PictureEncoding::Zrle);
         assert_eq!(preferred(&[]), PictureEncoding::Raw);
