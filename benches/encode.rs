@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use xenvnc::rfb::encoding::{Encoder, PictureEncoding};
 use xenvnc::rfb::pixel_format::{PixelFormat, Translator};
 use xenvnc::rfb::tile::TileSource;
-use xenvnc::screen::{Font, FontSize, TextView};
+use xenvnc::screen::{Font, FontSize, TextOverlay, TextView};
 use xenvnc::terminal::{Options, Terminal, View};
 
 const FRAMES: usize = 300;
@@ -54,7 +54,13 @@ fn main() {
                         terminal.feed(line(frame * 25 + number, coloured).as_bytes());
                     }
                     let font = Font::builtin(FontSize::Size8x16);
-                    let view = TextView { terminal: &terminal, view: View::Live, font, show_cursor: true };
+                    let view = TextView {
+                        terminal: &terminal,
+                        view: View::Live,
+                        font,
+                        show_cursor: true,
+                        overlay: TextOverlay::default(),
+                    };
                     let start = Instant::now();
                     out.clear();
                     encoder.encode_rects(encoding, &view, view.size().rect(), &translator, &mut out);

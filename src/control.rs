@@ -39,9 +39,9 @@ pub enum Request {
     History {
         /// The domain's name, UUID or domid.
         domain: String,
-        /// The very bytes, instead of text without control sequences.
+        /// In which form.
         #[serde(default)]
-        raw: bool,
+        format: HistoryFormat,
     },
     /// Types on the console: [`Answer::Done`] when all of it was taken.
     Type {
@@ -50,6 +50,19 @@ pub enum Request {
         /// The text; a line feed is the Return key.
         text: String,
     },
+}
+
+/// The form in which a console's history is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HistoryFormat {
+    /// Text without control sequences.
+    #[default]
+    Text,
+    /// The very bytes.
+    Raw,
+    /// An asciicast, version 2.
+    Asciicast,
 }
 
 /// What the daemon answers.

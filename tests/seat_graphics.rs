@@ -536,8 +536,8 @@ fn a_wish_to_be_alone_is_followed_as_configured() {
     // The scripted viewer shares; ClientInit is its last byte before the messages.
     for (sharing, ended) in [
         (Sharing::Always, None),
-        (Sharing::Asked, Some((0, EndReason::Displaced))),
-        (Sharing::First, Some((1, EndReason::NotAlone))),
+        (Sharing::Displace, Some((0, EndReason::Displaced))),
+        (Sharing::Refuse, Some((1, EndReason::NotAlone))),
     ] {
         let mut scene = Scene::with(SeatOptions { sharing, columns: 40, rows: 12, ..SeatOptions::default() });
         scene.join_usual();

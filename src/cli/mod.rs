@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, ConfigError};
+use crate::control::HistoryFormat;
 use crate::{daemon, demo};
 
 /// One VNC endpoint for every Xen domain: its console from the first boot message on.
@@ -73,8 +74,11 @@ enum Command {
         socket: Socket,
         /// The domain's name, UUID or domid
         domain: String,
-        /// Print the very bytes, with their control sequences
-        #[arg(long)]
+        /// text, without control sequences; raw, the very bytes; or asciicast, with times, for asciinema
+        #[arg(long, value_name = "FORMAT", default_value = "text", value_parser = parse_format)]
+        format: HistoryFormat,
+        /// The same as --format raw
+        #[arg(long, conflicts_with = "format")]
         raw: bool,
     },
     /// Type on a domain's console
@@ -151,6 +155,15 @@ fn parse_vt(text: &str) -> Result<u8, String> {
     }
 }
 
+fn parse_format(text: &str) -> Result<HistoryFormat, String> {
+    match text {
+        "text" => Ok(HistoryFormat::Text),
+        "raw" => Ok(HistoryFormat::Raw),
+        "asciicast" => Ok(HistoryFormat::Asciicast),
+        _ => Err("a format is text, raw or asciicast".into()),
+    }
+}
+
 /// Exit status for a command line or configuration that cannot be used.
 const EXIT_USAGE: u8 = 2;
 
@@ -200,8 +213,9 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Screenshot { socket, domain, vt, file } => {
             commands::screenshot(&mut connect(&socket)?, domain, vt, &file)?;
         }
-        Command::History { socket, domain, raw } => {
-            commands::history(&mut connect(&socket)?, domain, raw)?;
+        Command::History { socket, domain, format, raw } => {
+            let format = if raw { HistoryFormat::Raw } else { format };
+            commands::history(&mut connect(&socket)?, domain, format)?;
         }
         Command::Type { socket, domain, text, enter } => {
             commands::type_text(&mut connect(&socket)?, domain, &text, enter)?;

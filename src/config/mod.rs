@@ -15,8 +15,11 @@ use serde::Deserialize;
 
 pub use value::{
     Announce, Bytes, Cells, Chords, ConsoleMode, DISPLAYS_MAX, FilePath, Interfaces, Lines, Listen, Listens,
-    Ports, Switch, Target, Targets,
+    Pixels, Ports, Switch, Target, Targets, Word,
 };
+
+/// The most pixels of a guest's display unless told otherwise: two screens of 4K side by side. A pixel takes four bytes.
+const DISPLAY_PIXELS: u32 = 2 * 3840 * 2160;
 
 /// The port on which VNC servers expect a listening viewer, for `reverse.listen` without one.
 pub const REVERSE_PORT: u16 = 5500;
@@ -111,6 +114,8 @@ struct ConsoleLayer {
     runtime_dir: Option<FilePath>,
     columns: Option<Cells>,
     rows: Option<Cells>,
+    font: Option<Word>,
+    resize: Option<Switch>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -121,6 +126,8 @@ struct VncLayer {
     ports: Option<Ports>,
     unix_dir: Option<FilePath>,
     password_file: Option<FilePath>,
+    sharing: Option<Word>,
+    view_only: Option<Switch>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -136,6 +143,9 @@ struct HistoryLayer {
 #[serde(default, deny_unknown_fields)]
 struct SeatLayer {
     chords: Option<Chords>,
+    clipboard: Option<Word>,
+    paste: Option<Word>,
+    notices: Option<Switch>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -152,6 +162,7 @@ struct DisplayLayer {
     enabled: Option<Switch>,
     forward: Option<Targets>,
     password_file: Option<FilePath>,
+    pixels: Option<Pixels>,
 }
 
 /// A `[[domain]]` block: what may differ from domain to domain.
@@ -208,6 +219,10 @@ pub struct DomainConfig {
     pub columns: u16,
     /// `console.rows`.
     pub rows: u16,
+    /// `console.font`: a size in the syntax of `screen`; `None` is the built-in choice.
+    pub font: Option<String>,
+    /// `console.resize`: whether a viewer's window may change the number of columns and rows.
+    pub resize: bool,
     /// `vnc.listen`.
     pub listen: Listen,
     /// `vnc.ports`.
@@ -226,6 +241,19 @@ pub struct DomainConfig {
     pub forward: Vec<Target>,
     /// `display.password_file`: a file with one line; what the guest's VNC servers ask for.
     pub display_password_file: Option<PathBuf>,
+    /// `seat.clipboard`: which way texts may go, in the syntax of `seat`; `None` is the built-in choice.
+    pub clipboard: Option<String>,
+    /// `seat.paste`: what becomes of control characters, in the syntax of `seat`; `None` is the built-in choice.
+    pub paste: Option<String>,
+    /// `seat.notices`: whether viewers are told when they are moved to another VT.
+    pub notices: bool,
+    /// `vnc.sharing`: what becomes of the others when a viewer asks to be alone, in the syntax of `seat`; `None` is the
+    /// built-in choice.
+    pub sharing: Option<String>,
+    /// `vnc.view_only`: whether viewers may only look.
+    pub view_only: bool,
+    /// `display.pixels`: the most pixels that a guest's display may have.
+    pub max_pixels: u32,
 }
 
 impl Default for Config {
@@ -247,6 +275,8 @@ impl Default for Config {
                 mode: ConsoleMode::Auto,
                 columns: 80,
                 rows: 25,
+                font: None,
+                resize: false,
                 listen: Listen { address: IpAddr::from([127, 0, 0, 1]), port: None },
                 ports: Ports(5900..=5999),
                 password_file: None,
@@ -256,6 +286,12 @@ impl Default for Config {
                 displays: true,
                 forward: Vec::new(),
                 display_password_file: None,
+                clipboard: None,
+                paste: None,
+                notices: true,
+                sharing: None,
+                view_only: false,
+                max_pixels: DISPLAY_PIXELS,
             },
             overrides: Vec::new(),
         }
@@ -364,7 +400,16 @@ impl DomainConfig {
     #[must_use]
     pub fn same_place(&self, other: &Self) -> bool {
         let place = |c: &Self| {
-            (c.mode, c.columns, c.rows, c.listen, c.ports.clone(), c.history_lines, c.history_bytes)
+            (
+                c.mode,
+                c.columns,
+                c.rows,
+                c.font.clone(),
+                c.listen,
+                c.ports.clone(),
+                c.history_lines,
+                c.history_bytes,
+            )
         };
         place(self) == place(other)
     }
@@ -377,6 +422,7 @@ impl DomainConfig {
     fn apply_display(&mut self, display: &DisplayLayer) {
         set(&mut self.displays, display.enabled.map(|enabled| enabled.0));
         set(&mut self.forward, display.forward.clone().map(|targets| targets.0));
+        set(&mut self.max_pixels, display.pixels.map(|pixels| pixels.0));
         if let Some(file) = &display.password_file {
             self.display_password_file = Some(file.0.clone());
         }
@@ -386,7 +432,10 @@ impl DomainConfig {
         set(&mut self.mode, console.mode);
         set(&mut self.columns, console.columns.map(|c| c.0));
         set(&mut self.rows, console.rows.map(|c| c.0));
+        set(&mut self.resize, console.resize.map(|r| r.0));
         set(&mut self.enabled, vnc.enabled.map(|e| e.0));
+        set(&mut self.view_only, vnc.view_only.map(|v| v.0));
+        set(&mut self.notices, seat.notices.map(|n| n.0));
         set(&mut self.listen, vnc.listen);
         set(&mut self.ports, vnc.ports.clone());
         set(&mut self.history_lines, history.lines.map(|l| l.0));
@@ -396,6 +445,16 @@ impl DomainConfig {
         }
         if let Some(chords) = &seat.chords {
             self.chords = Some(chords.0.clone());
+        }
+        for (place, word) in [
+            (&mut self.font, &console.font),
+            (&mut self.clipboard, &seat.clipboard),
+            (&mut self.paste, &seat.paste),
+            (&mut self.sharing, &vnc.sharing),
+        ] {
+            if let Some(word) = word {
+                *place = Some(word.0.clone());
+            }
         }
     }
 }

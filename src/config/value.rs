@@ -1,5 +1,6 @@
 //! The values that a configuration can hold, each read from text: a file and `--set` accept the same.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
@@ -218,6 +219,27 @@ impl FromStr for Lines {
     }
 }
 
+/// The most pixels of a display, from [`MIN_PIXELS`] to [`MAX_PIXELS`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pixels(pub u32);
+
+/// The least that is of use: 640 by 480.
+const MIN_PIXELS: u32 = 640 * 480;
+
+/// A gigabyte of pixels.
+const MAX_PIXELS: u32 = 1 << 28;
+
+impl FromStr for Pixels {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            Ok(pixels) if (MIN_PIXELS..=MAX_PIXELS).contains(&pixels) => Ok(Self(pixels)),
+            _ => Err(format!("{text:?} is not a number of pixels from {MIN_PIXELS} to {MAX_PIXELS}")),
+        }
+    }
+}
+
 /// Columns or rows of a text screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cells(pub u16);
@@ -291,6 +313,18 @@ impl FromStr for Chords {
     }
 }
 
+/// A word whose meaning is another module's, and is checked there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Word(pub String);
+
+impl FromStr for Word {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
 /// Deserializes what a TOML file gives (a string, a number, a boolean or an array of strings) through `FromStr`, so
 /// that a file and `--set` accept the same values and give the same errors.
 macro_rules! deserialize_by_from_str {
@@ -307,11 +341,13 @@ deserialize_by_from_str!(
     Listen,
     Ports,
     Lines,
+    Pixels,
     Cells,
     Bytes,
     Switch,
     FilePath,
     Chords,
+    Word,
     Listens,
     Announce,
     Interfaces,

@@ -3,6 +3,7 @@
 //! [`host`] holds the loop that makes the host as xenstore says it should be; one task each drives a seat
 //! ([`seat`]) and a console ([`console`]). Everything that decides is elsewhere and without I/O.
 
+mod asciicast;
 mod console;
 mod control_socket;
 mod displays;

@@ -1,16 +1,19 @@
 //! A domain's configuration made ready for use: files read, chords parsed.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
 use crate::config::{Config, ConfigError, DomainConfig};
 use crate::rfb::security::PASSWORD_BYTES;
-use crate::seat::Chord;
+use crate::screen::FontSize;
+use crate::seat::{Chord, ClipboardPolicy, PastePolicy, Policies, Sharing};
 
 /// The largest password file, in bytes; a VNC password has 8.
 const MAX_PASSWORD_FILE_BYTES: u64 = 4096;
@@ -59,6 +62,10 @@ pub(super) struct Settings {
     pub(super) chords: Arc<[Chord]>,
     /// What the guest's own VNC servers ask for.
     pub(super) display_password: Option<Secret>,
+    pub(super) font: FontSize,
+    pub(super) clipboard: ClipboardPolicy,
+    pub(super) paste: PastePolicy,
+    pub(super) sharing: Sharing,
 }
 
 impl Settings {
@@ -78,7 +85,11 @@ impl Settings {
                 .collect::<Result<_, _>>()?,
             None => Chord::defaults().into(),
         };
-        Ok(Self { config, password, chords, display_password })
+        let font = word(&config.font).map_err(|message| wrong("console.font", message))?;
+        let clipboard = word(&config.clipboard).map_err(|message| wrong("seat.clipboard", message))?;
+        let paste = word(&config.paste).map_err(|message| wrong("seat.paste", message))?;
+        let sharing = word(&config.sharing).map_err(|message| wrong("vnc.sharing", message))?;
+        Ok(Self { config, password, chords, display_password, font, clipboard, paste, sharing })
     }
 
     /// The settings of one domain, with the passwords that [`Self::check`] read.
@@ -92,6 +103,19 @@ impl Settings {
         uuid: &str,
     ) -> Result<Self, ConfigError> {
         Self::new("", config.domain(name, uuid), &mut secrets.clone())
+    }
+
+    /// What may change while a seat runs.
+    pub(super) fn policies(&self) -> Policies {
+        Policies {
+            clipboard: self.clipboard,
+            paste: self.paste,
+            allow_resize: self.config.resize,
+            view_only: self.config.view_only,
+            sharing: self.sharing,
+            notices: self.config.notices,
+            max_pixels: self.config.max_pixels,
+        }
     }
 
     /// Whether a running seat must be told of these.
@@ -111,6 +135,12 @@ impl Settings {
         }
         Ok(secrets)
     }
+}
+
+/// The meaning of a word, or the default where there is none.
+fn word<T: Default + FromStr<Err: Display>>(text: &Option<String>) -> Result<T, String> {
+    let text = text.as_deref();
+    text.map_or_else(|| Ok(T::default()), |text| text.parse().map_err(|error: T::Err| error.to_string()))
 }
 
 /// The first line of the password file.
@@ -167,5 +197,19 @@ mod tests {
     fn a_chord_that_is_none_is_named() {
         let text = check("seat.chords=ctrl-alt-f1,ctrl-nonsense").unwrap_err();
         assert!(text.starts_with("seat.chords: \"ctrl-nonsense\""), "{text}");
+    }
+
+    #[test]
+    fn words_that_mean_nothing_are_named() {
+        for (key, good, bad, wanted) in [
+            ("console.font", "12x24", "7x14", "10x20"),
+            ("seat.clipboard", "to-guest", "some", "from-guest"),
+            ("seat.paste", "raw", "", "filtered"),
+            ("vnc.sharing", "displace", "never", "refuse"),
+        ] {
+            assert_eq!(check(&format!("{key}={good}")), Ok(()));
+            let text = check(&format!("{key}={bad}")).unwrap_err();
+            assert!(text.starts_with(&format!("{key}: ")) && text.contains(wanted), "{text}");
+        }
     }
 }

@@ -8,12 +8,15 @@ use tokio::sync::oneshot;
 
 use crate::net::Stream;
 use crate::rfb::security::Password;
+use crate::xen::vchan::VchanStream;
 
 /// A stream to a guest's RFB server. Everything is non-blocking.
 #[derive(Debug)]
 pub(super) enum UpstreamStream {
     /// By TCP or a Unix socket.
     Net(Stream),
+    /// By memory that the guest shares.
+    Vchan(VchanStream),
 }
 
 impl UpstreamStream {
@@ -21,6 +24,7 @@ impl UpstreamStream {
     pub(super) fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Net(stream) => stream.poll_read_ready(cx),
+            Self::Vchan(stream) => stream.poll_read_ready(cx),
         }
     }
 
@@ -28,6 +32,7 @@ impl UpstreamStream {
     pub(super) fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Net(stream) => stream.poll_write_ready(cx),
+            Self::Vchan(stream) => stream.poll_write_ready(cx),
         }
     }
 
@@ -35,6 +40,7 @@ impl UpstreamStream {
     pub(super) fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Net(stream) => stream.try_read(buffer),
+            Self::Vchan(stream) => stream.try_read(buffer),
         }
     }
 
@@ -42,6 +48,7 @@ impl UpstreamStream {
     pub(super) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Net(stream) => stream.try_write(bytes),
+            Self::Vchan(stream) => stream.try_write(bytes),
         }
     }
 }

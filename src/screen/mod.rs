@@ -10,11 +10,11 @@ mod picture;
 mod pixels;
 mod text;
 
-pub use font::{Font, FontSize, Glyph, MAX_CELL_HEIGHT, MAX_CELL_WIDTH};
+pub use font::{BadFontSize, Font, FontSize, Glyph, MAX_CELL_HEIGHT, MAX_CELL_WIDTH};
 pub use overlay::{Overlaid, Sprite};
 pub use picture::{Picture, picture};
 pub use pixels::PixelDebt;
-pub use text::{TextSeen, TextView};
+pub use text::{Banner, ScrollBar, TextOverlay, TextSeen, TextView};
 
 use crate::geometry::{Point, Rect, Region};
 

@@ -1,7 +1,7 @@
 //! What a viewer has cut, until it pastes it. Each viewer has its own: what one copies is not shown to another.
 
-/// The longest text that is kept, in bytes: half of what may wait for a console, so that a paste leaves room to type.
-pub const CLIPBOARD_BYTES: usize = super::console::INPUT_BYTES / 2;
+/// The longest text that is kept, in bytes: what a console takes as one paste. A longer one is cut.
+pub const CLIPBOARD_BYTES: usize = super::paste::PASTE_BYTES;
 
 /// One viewer's clipboard.
 #[derive(Debug, Default)]

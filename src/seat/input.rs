@@ -7,6 +7,7 @@ use super::keys::{Held, KeyAction};
 use super::machine::Seat;
 use super::options::{ViewerError, ViewerId};
 use super::pointer::{CellPlace, ToldPointer};
+use super::policy::{ClipboardPolicy, PastePolicy};
 use super::scroll::{ScrollBy, WHEEL_LINES};
 use super::viewer::Viewer;
 use super::vt::{Vt, VtNumber, text_size};
@@ -33,13 +34,13 @@ impl Seat {
     /// # Errors
     /// When there is no such viewer, or it broke the protocol or failed to authenticate: send what
     /// [`viewer_output`](Self::viewer_output) holds, close, and call [`remove_viewer`](Self::remove_viewer).
-    pub fn viewer_input(&mut self, id: ViewerId, bytes: &[u8], _now: Instant) -> Result<(), ViewerError> {
+    pub fn viewer_input(&mut self, id: ViewerId, bytes: &[u8], now: Instant) -> Result<(), ViewerError> {
         let at = self.viewer_place(id).ok_or(ViewerError::Unknown { id })?;
         let Some(viewer) = self.viewers.get_mut(at).filter(|viewer| !viewer.dead) else { return Ok(()) };
         let result = viewer.connection.handle_input(bytes);
         viewer.dead = result.is_err();
         while let Some(event) = self.viewers.get_mut(at).and_then(|viewer| viewer.connection.poll_event()) {
-            self.event(at, event);
+            self.event(at, event, now);
         }
         Ok(result?)
     }
@@ -50,7 +51,7 @@ impl Seat {
         self.viewers.get_mut(at).map(|viewer| viewer.connection.output())
     }
 
-    fn event(&mut self, at: usize, event: ServerEvent) {
+    fn event(&mut self, at: usize, event: ServerEvent, now: Instant) {
         let Some(viewer) = self.viewers.get_mut(at) else { return };
         match event {
             ServerEvent::Ready { shared } => {
@@ -59,20 +60,21 @@ impl Seat {
                 self.meet(at);
                 self.share(at, shared);
             }
-            ServerEvent::Key { keysym, pressed, keycode } => self.key(at, keysym, keycode, pressed),
-            ServerEvent::Pointer { buttons, x, y } => self.pointer(at, buttons, x, y),
-            ServerEvent::CutText(text) => self.cut(at, text),
+            ServerEvent::Key { keysym, pressed, keycode } => self.key(at, keysym, keycode, pressed, now),
+            ServerEvent::Pointer { buttons, x, y } => self.pointer(at, buttons, (x, y), now),
+            ServerEvent::CutText(text) if self.options.clipboard.to_guest() => self.cut(at, text),
+            ServerEvent::CutText(_) => {}
             ServerEvent::SetDesktopSize { size } => self.resize(at, size),
             // `render` asks the connection what it wants.
             ServerEvent::UpdateRequested { .. } => {}
         }
     }
 
-    fn key(&mut self, at: usize, keysym: Keysym, keycode: Option<u32>, pressed: bool) {
+    fn key(&mut self, at: usize, keysym: Keysym, keycode: Option<u32>, pressed: bool, now: Instant) {
         let mut actions = Vec::new();
         let Some(viewer) = self.viewers.get_mut(at) else { return };
         viewer.keyboard.key(keysym, keycode, pressed, viewer.vt, &self.options.chords, &mut actions);
-        self.apply(at, &actions);
+        self.apply(at, &actions, Some(now));
     }
 
     /// Tells the VT that the viewer leaves that keys and buttons are up. What the user holds stays known.
@@ -82,7 +84,7 @@ impl Seat {
         if let Some(viewer) = self.viewers.get_mut(at) {
             viewer.keyboard.leave(&mut actions);
         }
-        self.apply(at, &actions);
+        self.apply(at, &actions, None);
     }
 
     /// The same for a viewer that goes for good.
@@ -93,7 +95,8 @@ impl Seat {
         }
     }
 
-    fn apply(&mut self, at: usize, actions: &[KeyAction]) {
+    /// Does what keys mean. Without a time they are releases only.
+    fn apply(&mut self, at: usize, actions: &[KeyAction], now: Option<Instant>) {
         for action in actions {
             match *action {
                 KeyAction::Switch(target) => self.chord(at, target),
@@ -104,7 +107,10 @@ impl Seat {
                         if !view_only {
                             graphics.key(keysym, keycode, pressed);
                         }
-                    } else if pressed && !keysym.is_modifier() {
+                    } else if pressed
+                        && !keysym.is_modifier()
+                        && !now.is_some_and(|now| self.search_key(at, vt, keysym, held, now))
+                    {
                         self.type_key(at, vt, keysym, held);
                     }
                 }
@@ -141,9 +147,15 @@ impl Seat {
             return;
         }
         viewer.view = View::Live;
+        if stops_paste(keysym, held) && console.stop_pasting() {
+            viewer.ring();
+            if keysym == Keysym::ESCAPE {
+                return;
+            }
+        }
         let insert = matches!(keysym, Keysym::INSERT | Keysym::KP_INSERT);
         let taken = if insert && held == (Held { shift: true, ..Held::default() }) {
-            console.paste(viewer.clipboard.text())
+            console.paste(viewer.clipboard.text(), self.options.paste)
         } else {
             console.key(keysym, held.into())
         };
@@ -152,8 +164,9 @@ impl Seat {
         }
     }
 
-    fn pointer(&mut self, at: usize, buttons: u16, x: u16, y: u16) {
-        let cell = self.font().cell();
+    fn pointer(&mut self, at: usize, buttons: u16, (x, y): (u16, u16), now: Instant) {
+        let (font, policies) = (self.font(), (self.options.clipboard, self.options.paste));
+        let cell = font.cell();
         let view_only = self.options.view_only;
         let Some(viewer) = self.viewers.get_mut(at) else { return };
         let Some(vt) = self.vts.iter_mut().find(|vt| vt.number == viewer.vt) else { return };
@@ -174,14 +187,20 @@ impl Seat {
             let for_guest = !held.shift && viewer.view == View::Live && !view_only;
             match action {
                 MouseAction::Release(button) => {
-                    if viewer.pointer.take_told(button)
-                        && let Some(console) = vt.console_mut()
-                    {
-                        console.mouse(event);
+                    if viewer.pointer.take_told(button) {
+                        if let Some(console) = vt.console_mut() {
+                            console.mouse(event);
+                        }
+                    } else if let Some(terminal) = vt.terminal() {
+                        viewer.hand_drag(terminal, font, (place, y), now);
+                        copy(viewer, terminal, policies.0);
                     }
                 }
                 MouseAction::Motion(_) => {
-                    if for_guest && let Some(console) = vt.console_mut() {
+                    if for_guest
+                        && !viewer.hand.is_busy()
+                        && let Some(console) = vt.console_mut()
+                    {
                         console.mouse(event);
                     }
                 }
@@ -190,10 +209,20 @@ impl Seat {
                     if taken {
                         viewer.pointer.told_press(button);
                     } else {
-                        own_press(viewer, vt, button, view_only);
+                        let hand = vt.terminal().is_some_and(|terminal| {
+                            viewer.hand_press(terminal, font, button, (place, y), held, now)
+                        });
+                        if !hand {
+                            own_press(viewer, vt, button, policies.1, view_only);
+                        }
                     }
                 }
             }
+        }
+        if viewer.hand.is_busy()
+            && let Some(terminal) = vt.terminal()
+        {
+            viewer.hand_drag(terminal, font, (place, y), now);
         }
     }
 
@@ -258,15 +287,31 @@ impl Seat {
     }
 }
 
+/// Copies what a drag has selected: to be pasted here, and to the viewer's clipboard where that is allowed.
+fn copy(viewer: &mut Viewer, terminal: &Terminal, policy: ClipboardPolicy) {
+    if let Some(text) = viewer.hand_release(terminal) {
+        if policy.from_guest() {
+            viewer.connection.cut_text(&text);
+        }
+        viewer.clipboard.set(text);
+    }
+}
+
+/// Whether a key stops a paste that is under way: Escape, which does nothing else then, or Ctrl-C.
+fn stops_paste(keysym: Keysym, held: Held) -> bool {
+    let control_c = held.control && matches!(keysym.to_char(), Some('c' | 'C'));
+    control_c || keysym == Keysym::ESCAPE
+}
+
 /// A press that is not the guest's: the wheel scrolls, the middle button pastes.
-fn own_press(viewer: &mut Viewer, vt: &mut Vt, button: MouseButton, view_only: bool) {
+fn own_press(viewer: &mut Viewer, vt: &mut Vt, button: MouseButton, policy: PastePolicy, view_only: bool) {
     let (lines, arrow) = match button {
         MouseButton::WheelUp => (-WHEEL_LINES, Keysym::UP),
         MouseButton::WheelDown => (WHEEL_LINES, Keysym::DOWN),
         MouseButton::Middle => {
             if !view_only && let Some(console) = vt.console_mut() {
                 viewer.view = View::Live;
-                if !console.paste(viewer.clipboard.text()) {
+                if !console.paste(viewer.clipboard.text(), policy) {
                     viewer.ring();
                 }
             }

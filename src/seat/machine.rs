@@ -9,6 +9,7 @@ use super::graphics::Graphics;
 use super::options::{
     AddViewerError, DomainState, EndedViewer, SeatOptions, SwitchTarget, VIEWERS, ViewerId, VtError,
 };
+use super::policy::Policies;
 use super::upstreams::{Arriving, EndedUpstream};
 use super::viewer::Viewer;
 use super::vt::{Source, Vt, VtNumber};
@@ -111,6 +112,15 @@ impl Seat {
         self.status_stale = true;
     }
 
+    /// What viewers may do from now on: how clipboards and pastes are treated, and whether a window changes the size.
+    pub fn set_policies(&mut self, policies: Policies) {
+        let Policies { clipboard, paste, allow_resize, view_only, sharing, notices, max_pixels } = policies;
+        let options = &mut self.options;
+        (options.clipboard, options.paste, options.allow_resize) = (clipboard, paste, allow_resize);
+        (options.view_only, options.sharing, options.notices) = (view_only, sharing, notices);
+        options.max_pixels = max_pixels;
+    }
+
     /// Adds a console. Viewers who were waiting for this VT are moved to it. Nothing happens when it is there, or
     /// when the number is the status page's.
     pub fn add_console(&mut self, vt: VtNumber) {
@@ -158,6 +168,27 @@ impl Seat {
     pub fn take_console_input(&mut self, vt: VtNumber, out: &mut Vec<u8>) {
         if let Some(console) = self.console_mut(vt) {
             console.take_input(out);
+        }
+    }
+
+    /// Whether the console has passed on all that [`Self::take_console_input`] gave: until it has, no more of a long
+    /// text is given. Drivers that cannot know leave it at true.
+    pub fn set_console_drained(&mut self, vt: VtNumber, drained: bool) {
+        if let Some(console) = self.console_mut(vt) {
+            console.set_drained(drained);
+        }
+    }
+
+    /// Whether a long text is on its way to this console.
+    #[must_use]
+    pub fn is_pasting(&self, vt: VtNumber) -> bool {
+        self.vt(vt).and_then(Vt::console).is_some_and(Console::is_pasting)
+    }
+
+    /// Forgets what was typed to a console and not taken: whoever was to read it is gone.
+    pub fn forget_console_input(&mut self, vt: VtNumber) {
+        if let Some(console) = self.console_mut(vt) {
+            console.forget_input();
         }
     }
 
@@ -260,7 +291,7 @@ impl Seat {
         match found {
             Some(graphics) => {
                 graphics.enter();
-                viewer.meet(graphics, self.options.view_only);
+                viewer.meet(graphics, self.options.clipboard, self.options.view_only);
             }
             None => viewer.leave_graphics(),
         }

@@ -14,24 +14,29 @@
 //! step 4 of the turn that brings the guest's answer.
 //!
 //! Everything here is bounded, whatever guests and viewers do: viewers ([`VIEWERS`]), what waits for a console
-//! ([`INPUT_BYTES`]), clipboards ([`CLIPBOARD_BYTES`]), keys ([`keys::HELD_KEYS`]), and one update at a time for a
+//! ([`INPUT_BYTES`], [`PASTE_BYTES`]), clipboards ([`CLIPBOARD_BYTES`]), keys ([`keys::HELD_KEYS`]), and one update at a time for a
 //! viewer that does not read. A viewer's mistake ends that viewer only.
 
+mod banner;
 pub mod chord;
 mod clipboard;
 mod console;
 mod cursor;
 mod graphics;
+mod hand;
 mod input;
 pub mod keys;
 mod machine;
 mod notice;
 mod options;
 pub mod pacing;
+mod paste;
 mod pointer;
+mod policy;
 mod render;
 mod report;
 pub mod scroll;
+mod search;
 mod sharing;
 mod status_page;
 mod upstreams;
@@ -42,12 +47,15 @@ pub use chord::{Chord, ChordError, Target};
 pub use clipboard::CLIPBOARD_BYTES;
 pub use console::{INPUT_BYTES, REPLY_BYTES};
 pub use graphics::UpstreamId;
+pub use hand::SELECTION_BYTES;
 pub use input::{RESIZE_COLUMNS, RESIZE_ROWS};
 pub use machine::Seat;
 pub use notice::NOTICE;
 pub use options::{
-    AddViewerError, DomainState, EndReason, EndedViewer, HANDSHAKE, MAX_PIXELS, SeatOptions, Sharing,
-    SwitchTarget, VIEWERS, ViewerError, ViewerId, ViewerInfo, VtError, VtInfo, VtKind,
+    AddViewerError, DomainState, EndReason, EndedViewer, HANDSHAKE, MAX_PIXELS, SeatOptions, SwitchTarget,
+    VIEWERS, ViewerError, ViewerId, ViewerInfo, VtError, VtInfo, VtKind,
 };
+pub use paste::PASTE_BYTES;
+pub use policy::{BadPolicy, ClipboardPolicy, PastePolicy, Policies, Sharing};
 pub use upstreams::{EndedUpstream, UPSTREAM_HANDSHAKE, UpstreamEnd, UpstreamError};
 pub use vt::{BadVtNumber, VtNumber};

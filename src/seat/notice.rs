@@ -7,7 +7,7 @@ use super::chord::{Chord, Target};
 use super::machine::Seat;
 use super::vt::VtNumber;
 use crate::geometry::{Rect, Size};
-use crate::screen::{Font, Sprite, TextView, picture};
+use crate::screen::{Font, Sprite, TextOverlay, TextView, picture};
 use crate::terminal::{FunctionKeys, Options, Terminal, View};
 
 /// How long it stays: to be read, not to be in the way.
@@ -35,7 +35,13 @@ impl Notice {
         });
         // No wrapping, no cursor, white on blue.
         terminal.feed(format!("\x1b[?7l\x1b[?25l\x1b[97;44m {text} ").as_bytes());
-        let view = TextView { terminal: &terminal, view: View::Live, font, show_cursor: false };
+        let view = TextView {
+            terminal: &terminal,
+            view: View::Live,
+            font,
+            show_cursor: false,
+            overlay: TextOverlay::default(),
+        };
         Self { sprite: Sprite { x: 0, y: MARGIN, picture: picture(&view), opacity: None }, until: None }
     }
 

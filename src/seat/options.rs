@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::chord::Chord;
+use super::policy::{ClipboardPolicy, PastePolicy, Sharing};
 use super::vt::VtNumber;
 use crate::rfb::security::Password;
 use crate::rfb::server::ServerError;
@@ -51,18 +52,10 @@ pub struct SeatOptions {
     pub notices: bool,
     /// The most pixels of a guest's display.
     pub max_pixels: u32,
-}
-
-/// What becomes of the other viewers when one asks to be alone (RFC 6143 §7.3.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Sharing {
-    /// They stay: everybody shares.
-    #[default]
-    Always,
-    /// They are ended.
-    Asked,
-    /// It is ended if there are others.
-    First,
+    /// Which way clipboard texts may go.
+    pub clipboard: ClipboardPolicy,
+    /// What becomes of control characters in a paste.
+    pub paste: PastePolicy,
 }
 
 impl Default for SeatOptions {
@@ -82,6 +75,8 @@ impl Default for SeatOptions {
             sharing: Sharing::default(),
             notices: true,
             max_pixels: MAX_PIXELS,
+            clipboard: ClipboardPolicy::default(),
+            paste: PastePolicy::default(),
         }
     }
 }
@@ -211,10 +206,10 @@ pub enum EndReason {
         /// The time that it had.
         limit: Duration,
     },
-    /// Another viewer asked to be alone, and [`Sharing::Asked`] holds.
+    /// Another viewer asked to be alone, and [`Sharing::Displace`] holds.
     #[error("another viewer asked to be alone")]
     Displaced,
-    /// It asked to be alone, others were there, and [`Sharing::First`] holds.
+    /// It asked to be alone, others were there, and [`Sharing::Refuse`] holds.
     #[error("the viewer asked to be alone and there are others")]
     NotAlone,
 }

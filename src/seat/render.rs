@@ -2,15 +2,20 @@
 
 use std::time::Instant;
 
+use super::console::Console;
 use super::machine::Seat;
 use super::options::{EndReason, EndedViewer, HANDSHAKE};
 use super::viewer::{Shown, Viewer};
-use super::vt::Source;
+use super::vt::{Source, Vt};
 
 impl Seat {
     /// Encodes an update for each viewer that wants one, lacks something, has credit, and has taken all that it was
     /// sent before. Call it at the end of each turn, when every input has been taken: so a flood becomes one frame.
     pub fn render(&mut self, now: Instant) {
+        for console in self.vts.iter_mut().filter_map(Vt::console_mut) {
+            console.pace(now);
+            console.refresh_notice();
+        }
         if self.viewers.is_empty() {
             return;
         }
@@ -28,8 +33,8 @@ impl Seat {
                     }
                     Shown::Pixels(graphics)
                 }
-                Source::Console(console) => Shown::Text(&console.terminal, font),
-                Source::Status(Some(terminal)) => Shown::Text(terminal, font),
+                Source::Console(console) => Shown::Text(&console.terminal, font, console.notice()),
+                Source::Status(Some(terminal)) => Shown::Text(terminal, font, None),
                 Source::Status(None) => continue,
             };
             viewers.for_each(|viewer| viewer.render(&shown, now));
@@ -59,8 +64,8 @@ impl Seat {
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) must be called if nothing happens before: when a handshake takes
-    /// too long, when credit comes back to a viewer that waits for it, or when a guest has kept a viewer's picture
-    /// still for too long. `None` for a seat at rest.
+    /// too long, when credit comes back to a viewer that waits for it, when a guest has kept a viewer's picture still
+    /// for too long, when a paste, a search or a scrolling pointer goes on. `None` for a seat at rest.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         let handshakes = self.viewers.iter().filter_map(|viewer| viewer.handshake_until);
@@ -72,16 +77,27 @@ impl Seat {
             Source::Graphics(graphics) => graphics.deadline(),
             Source::Status(_) => None,
         });
-        handshakes.chain(viewers).chain(holds).chain(self.upstream_deadline()).min()
+        let pastes = self.vts.iter().filter_map(|vt| vt.console().and_then(Console::paste_due));
+        handshakes.chain(viewers).chain(holds).chain(pastes).chain(self.upstream_deadline()).min()
     }
 
     /// Time has passed. Viewers whose time is over are ended and returned; close their connections. Frames that
     /// waited for credit are sent by the [`render`](Self::render) that ends each turn.
     pub fn handle_timeout(&mut self, now: Instant) -> Vec<EndedViewer> {
-        self.viewers.iter_mut().for_each(|viewer| viewer.handle_timeout(now));
+        for viewer in &mut self.viewers {
+            viewer.handle_timeout(now);
+            let vt = self.vts.iter().find(|vt| vt.number == viewer.vt);
+            if let Some(terminal) = vt.and_then(Vt::terminal) {
+                viewer.hand_late(terminal, now);
+                viewer.search_on(terminal, now);
+            }
+        }
         for vt in &mut self.vts {
             match &mut vt.source {
-                Source::Console(console) => console.release_late(now),
+                Source::Console(console) => {
+                    console.release_late(now);
+                    console.paste_late(now);
+                }
                 Source::Graphics(graphics) => graphics.handle_timeout(now),
                 Source::Status(_) => {}
             }

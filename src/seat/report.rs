@@ -8,7 +8,7 @@ use super::status_page::{self, Facts};
 use super::viewer::Viewer;
 use super::vt::{Source, Vt, VtNumber, text_size};
 use crate::geometry::Size;
-use crate::screen::{Picture, TextView, picture};
+use crate::screen::{Picture, TextOverlay, TextView, picture};
 use crate::terminal::{FunctionKeys, Options, Terminal, View};
 
 impl Seat {
@@ -34,8 +34,15 @@ impl Seat {
             return Some(picture(graphics.canvas()));
         }
         let font = self.font();
-        let shot =
-            |terminal: &Terminal| picture(&TextView { terminal, view: View::Live, font, show_cursor: true });
+        let shot = |terminal: &Terminal| {
+            picture(&TextView {
+                terminal,
+                view: View::Live,
+                font,
+                show_cursor: true,
+                overlay: TextOverlay::default(),
+            })
+        };
         Some(have.terminal().map_or_else(|| shot(&self.new_status_terminal()), shot))
     }
 

@@ -1,7 +1,8 @@
 //! Who may be there when a viewer asks to be alone (RFC 6143 §7.3.1, ClientInit).
 
 use super::machine::Seat;
-use super::options::{EndReason, EndedViewer, Sharing};
+use super::options::{EndReason, EndedViewer};
+use super::policy::Sharing;
 
 impl Seat {
     /// A viewer is through the handshake and shares, or asks to be alone.
@@ -15,9 +16,11 @@ impl Seat {
             .collect();
         match self.options.sharing {
             Sharing::Always => {}
-            Sharing::Asked => others.into_iter().for_each(|other| self.displace(other, EndReason::Displaced)),
-            Sharing::First if others.is_empty() => {}
-            Sharing::First => self.displace(at, EndReason::NotAlone),
+            Sharing::Displace => {
+                others.into_iter().for_each(|other| self.displace(other, EndReason::Displaced))
+            }
+            Sharing::Refuse if others.is_empty() => {}
+            Sharing::Refuse => self.displace(at, EndReason::NotAlone),
         }
     }
 

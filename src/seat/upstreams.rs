@@ -206,7 +206,9 @@ impl Seat {
             ClientEvent::CutText(mut text) => {
                 text.truncate(text.floor_char_boundary(CLIPBOARD_BYTES));
                 graphics.cut = (graphics.cut.0 + 1, text);
-                viewers.for_each(|viewer| viewer.cut_in_guest(id, &graphics.cut));
+                if self.options.clipboard.from_guest() {
+                    viewers.for_each(|viewer| viewer.cut_in_guest(id, &graphics.cut));
+                }
             }
             ClientEvent::CursorMoved(place) => graphics.pointer_moved(place),
             // Lamps are the business of whoever has the keyboard; what the display has answered in between is no news.

@@ -2,24 +2,28 @@
 
 use std::time::Instant;
 
+use super::banner::Line;
 use super::clipboard::Clipboard;
 use super::graphics::{Graphics, UpstreamId};
+use super::hand::Hand;
 use super::keys::Keyboard;
 use super::notice::Notice;
 use super::options::{HANDSHAKE, ViewerId, ViewerInfo};
 use super::pacing::{Credit, Pace};
 use super::pointer::{Pointer, ToldPointer};
+use super::policy::ClipboardPolicy;
+use super::search::Search;
 use super::vt::VtNumber;
 use crate::geometry::{Rect, Region, Size};
 use crate::rfb::server::{CursorImage, Damage, ServerConnection, UpdateOutcome};
 use crate::rfb::tile::TileSource;
-use crate::screen::{Font, Overlaid, PixelDebt, Sprite, TextSeen, TextView};
+use crate::screen::{Font, Overlaid, PixelDebt, Sprite, TextOverlay, TextSeen, TextView};
 use crate::terminal::{Terminal, View};
 
 /// What a viewer is shown: what its VT shows at this moment.
 pub(super) enum Shown<'a> {
-    /// A terminal.
-    Text(&'a Terminal, &'a Font),
+    /// A terminal, and what is to be shown over its first row.
+    Text(&'a Terminal, &'a Font, Option<&'a Line>),
     /// The picture of a server in the guest.
     Pixels(&'a Graphics),
 }
@@ -38,6 +42,8 @@ pub(super) struct Viewer {
     pub(super) keyboard: Keyboard,
     pub(super) pointer: Pointer,
     pub(super) clipboard: Clipboard,
+    pub(super) hand: Hand,
+    pub(super) search: Option<Search>,
     /// It broke the protocol: what its output holds is its last.
     pub(super) dead: bool,
     /// When it must be through the handshake; `None` when it is.
@@ -87,6 +93,8 @@ impl Viewer {
             keyboard: Keyboard::default(),
             pointer: Pointer::default(),
             clipboard: Clipboard::default(),
+            hand: Hand::default(),
+            search: None,
             dead: false,
             handshake_until: Some(now + HANDSHAKE),
             frame_at: None,
@@ -129,6 +137,8 @@ impl Viewer {
     /// Its VT has this size now, and it has nothing of the picture.
     pub(super) fn resized(&mut self, size: Size) {
         self.seen = TextSeen::default();
+        self.hand.clear();
+        self.search = None;
         self.debt = PixelDebt::everything(size);
         self.uncovered.clear();
         self.pointer_drawn = (Rect::default(), 0);
@@ -137,15 +147,20 @@ impl Viewer {
     }
 
     /// Looks at a server's picture from now on. A viewer that may only look hands nothing over.
-    pub(super) fn meet(&mut self, graphics: &mut Graphics, view_only: bool) {
+    pub(super) fn meet(&mut self, graphics: &mut Graphics, clipboard: ClipboardPolicy, view_only: bool) {
         self.debt = PixelDebt::everything(graphics.size());
         if let Some(cursor) = graphics.cursor() {
             self.set_cursor(cursor.clone());
         } else {
             self.leave_graphics();
         }
-        self.cut_in_guest(graphics.id, &graphics.cut);
-        if !view_only && let Some(text) = self.clipboard.take_news() {
+        if clipboard.from_guest() {
+            self.cut_in_guest(graphics.id, &graphics.cut);
+        }
+        if !view_only
+            && clipboard.to_guest()
+            && let Some(text) = self.clipboard.take_news()
+        {
             graphics.connection.cut_text(text);
         }
     }
@@ -181,7 +196,9 @@ impl Viewer {
 
     /// When it is to be rendered again although nothing happens.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.frame_at.into_iter().chain(self.notice.as_ref().and_then(Notice::until)).min()
+        let notice = self.notice.as_ref().and_then(Notice::until);
+        let search = self.search.as_ref().and_then(Search::due);
+        self.frame_at.into_iter().chain(notice).chain(self.hand.scroll_at()).chain(search).min()
     }
 
     /// Time has passed.
@@ -212,7 +229,7 @@ impl Viewer {
             return;
         }
         match *shown {
-            Shown::Text(terminal, font) => self.render_text(terminal, font, now),
+            Shown::Text(terminal, font, notice) => self.render_text(terminal, font, notice, now),
             // A server is asked for no more than viewers take, so that nothing has to be held back here.
             Shown::Pixels(graphics) => {
                 let pointer = self.pointer(graphics);
@@ -239,13 +256,32 @@ impl Viewer {
         sprite
     }
 
-    fn render_text(&mut self, terminal: &Terminal, font: &Font, now: Instant) {
+    fn render_text(&mut self, terminal: &Terminal, font: &Font, notice: Option<&Line>, now: Instant) {
         let credit_at = if self.begun { None } else { self.frames.available_at(now) };
         if credit_at.is_some() && self.frame_at.is_some() {
             // It is known to lack something; what exactly matters when it can be sent.
             return;
         }
-        let view = TextView { terminal, view: self.view, font, show_cursor: true };
+        self.hand.check(terminal);
+        // Lent to the view until the end.
+        let search = self.search.take();
+        self.render_cells(terminal, font, notice, search.as_ref(), credit_at, now);
+        self.search = search;
+    }
+
+    fn render_cells(
+        &mut self,
+        terminal: &Terminal,
+        font: &Font,
+        notice: Option<&Line>,
+        search: Option<&Search>,
+        credit_at: Option<Instant>,
+        now: Instant,
+    ) {
+        let prompt = search.map(|search| search.line().at(terminal.rows().saturating_sub(1)));
+        let banner = prompt.or_else(|| notice.map(|notice| notice.at(0)));
+        let overlay = TextOverlay { selection: self.hand.selected(), scroll_bar: true, banner };
+        let view = TextView { terminal, view: self.view, font, show_cursor: true, overlay };
         let damage = view.damage(&self.seen);
         if let Some(at) = credit_at {
             let lacks = !damage.is_empty()

@@ -115,6 +115,14 @@ impl Vt {
     }
 
     /// The console that it shows.
+    pub(super) fn console(&self) -> Option<&Console> {
+        match &self.source {
+            Source::Console(console) => Some(console),
+            Source::Graphics(_) | Source::Status(_) => None,
+        }
+    }
+
+    /// The console that it shows.
     pub(super) fn console_mut(&mut self) -> Option<&mut Console> {
         match &mut self.source {
             Source::Console(console) => Some(console),

@@ -14,6 +14,7 @@
 //! | `grid`, `history` | the screen; lines that left it |
 //! | `hold` | synchronized output |
 //! | `damage`, `read` | what changed since when; rows, styles and text for readers |
+//! | `selection`, `search` | text between two places; finding it |
 //! | `keyboard`, `mouse` | input to bytes |
 //!
 //! `scripts/terminal-oracle` compares what random sequences and recorded programs do here with two other emulators
@@ -50,9 +51,12 @@ mod modes;
 mod mouse;
 mod palette;
 mod parser;
+mod paste;
 mod read;
 mod rectangles;
 mod reports;
+mod search;
+mod selection;
 mod sgr;
 mod strings;
 mod style;
@@ -65,6 +69,9 @@ mod width;
 pub use cell::{Cell, Width};
 pub use keyboard::{FunctionKeys, Modifiers};
 pub use mouse::{MouseAction, MouseButton, MouseEvent};
+pub use paste::PASTE_BRACKETS;
+pub use search::{Direction, Found, NEEDLE_CHARS, Needle};
+pub use selection::{Place, SelectBy, Selected};
 pub use style::{CLUSTER_MARKS, Cluster, Rgb, Style};
 pub use view::{Changes, Cursor, CursorShape, Event, RowSpan, Scroll, TITLE_CHARS, View};
 

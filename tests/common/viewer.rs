@@ -163,6 +163,27 @@ impl Viewer {
         Some(format!("pixel ({}, {}) is {shown:x?}, wanted {wanted:x?}", at % width, at / width))
     }
 
+    /// The same without what is right of `width` pixels, where a scroll bar may be.
+    pub fn differs_left_of(&self, width: u16, picture: &Picture) -> Option<String> {
+        let mut picture = picture.clone();
+        let row = usize::from(picture.size.width);
+        for (pixel, shown) in picture
+            .pixels
+            .iter_mut()
+            .zip(&self.canvas.pixels)
+            .enumerate()
+            .filter_map(|(at, pair)| (at % row >= usize::from(width)).then_some(pair))
+        {
+            *pixel = *shown;
+        }
+        self.differs(&picture)
+    }
+
+    /// What it shows, as it is sent without a loss of colours.
+    pub fn picture(&self) -> Picture {
+        Picture { size: self.canvas.size, pixels: self.canvas.pixels.clone() }
+    }
+
     /// Takes bytes from the server, in pieces of any size.
     pub fn feed(&mut self, bytes: &[u8]) {
         self.received.extend_from_slice(bytes);

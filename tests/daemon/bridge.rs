@@ -12,6 +12,7 @@ use nix::sched::{CloneFlags, setns};
 
 use crate::displays::{assert_closed_unheard, await_display, serve_handshake};
 use crate::host::{Host, installed};
+use crate::real_displays::{X, await_red};
 use crate::{ANY_PORT, ATTACH, await_log, await_row};
 
 /// The host's own address on the bridge.
@@ -170,4 +171,17 @@ fn a_bridge_that_is_not_trusted_tells_nothing() {
     await_log(&host, "no neighbour on the trusted bridges");
     let row = await_row(&host, 7, "the domain", |_| true);
     assert!(row["displays"].is_null(), "{row}");
+}
+
+#[test]
+fn xvnc_connects_as_an_installer_does() {
+    let mut network = Network::new();
+    let one = network.add_guest("vif7.0", ONE, 7);
+    let (mut host, at) = start(&network, "xenbr0");
+    host.add_domain(7, "one");
+    plug(&host, 7, ONE, "xenbr0", Some("10.91.0.7"));
+    let x = X::start_by(&["ip", "netns", "exec", &one]);
+    x.connect_to(at);
+    await_display(&host, 7, "trusted bridge", "connected");
+    await_red(&host, "one", 7);
 }

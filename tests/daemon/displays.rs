@@ -10,7 +10,7 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, conn
 
 use crate::host::{Host, eventually, text};
 use crate::store_loss::await_store;
-use crate::{ANY_PORT, ATTACH, await_log, await_problem, await_row, await_served, problems};
+use crate::{ANY_PORT, ATTACH, await_log, await_problem, await_row, await_served, await_value, problems};
 
 /// Far longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -366,6 +366,9 @@ fn a_busy_port_is_reported_and_tried_again_and_reloading_moves_it() {
     token(&host, 7, None);
     let announced = host.value("/local/domain/7/xenvnc/reverse-address");
     assert_eq!(announced.as_deref(), Some("dom0.example:5500"));
+    configure(&host, &format!("[reverse]\nlisten = \"{at}\"\n"));
+    host.signal_daemon(Signal::SIGHUP);
+    await_value(&host, "/local/domain/7/xenvnc/reverse-address", Some(&at.to_string()));
 
     configure(&host, "");
     host.signal_daemon(Signal::SIGHUP);
@@ -395,6 +398,9 @@ fn offers_by_vchan_that_lead_nowhere_are_reported_and_cost_little() {
     await_display(&host, 7, "vchan", "wanted a decimal number");
     let row = await_row(&host, 7, "the domain", |_| true);
     assert_eq!(row["displays"].as_array().map(Vec::len), Some(2), "{row}");
+    host.toolstack(async |t| t.store.remove("/local/domain/7/data/xenvnc/display/0").await)
+        .expect("xenstore");
+    await_row(&host, 7, "the end of an offer", |row| row["displays"].as_array().map(Vec::len) == Some(1));
     // It writes as fast as it can.
     host.toolstack(async |t| {
         for n in 0..3000_u32 {

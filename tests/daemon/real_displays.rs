@@ -16,22 +16,27 @@ use crate::displays::{await_display, listening, preamble, token};
 use crate::host::{Host, eventually, installed, text};
 use crate::{ANY_PORT, ATTACH, await_row};
 
-/// An X server with VNC, of one colour. It ends with this value, and with it what was started on it.
-struct X {
+/// An X server with VNC (TigerVNC's Xvnc), of one colour. It ends with this value, and with it what was started on it.
+pub(crate) struct X {
     number: u32,
     directory: TempDir,
     processes: Vec<Child>,
 }
 
 impl X {
-    /// Starts one that listens on a Unix socket ([`Self::socket`]), with these arguments.
-    fn start(arguments: &[&str]) -> Self {
+    /// Starts one that listens on a Unix socket ([`Self::socket`]) only.
+    fn start() -> Self {
+        Self::start_by(&[])
+    }
+
+    /// Starts one by these words.
+    pub(crate) fn start_by(launcher: &[&str]) -> Self {
         static STARTED: AtomicU32 = AtomicU32::new(0);
         let number = 20_000 + std::process::id() % 4000 * 4 + STARTED.fetch_add(1, Ordering::Relaxed);
         let directory = tempfile::Builder::new().prefix("x").tempdir().expect("a temporary directory");
         let mut x = Self { number, directory, processes: Vec::new() };
         let (display, socket) = (format!(":{number}"), x.socket().display().to_string());
-        let usual = [
+        let arguments = [
             &display,
             "-geometry",
             "320x200",
@@ -40,15 +45,27 @@ impl X {
             "-nocursor",
             "-nolisten",
             "tcp",
+            "-rfbport",
+            "-1",
             "-rfbunixpath",
             &socket,
+            "-SecurityTypes",
+            "None",
         ];
-        x.run("Xtigervnc", &[&usual[..], arguments].concat());
+        let words =
+            [launcher, &[installed(Path::new("Xtigervnc")).to_str().expect("a name")], &arguments].concat();
+        x.run(words[0], &words[1..]);
         eventually("Xvnc", || UnixStream::connect(x.socket()).map(drop).map_err(|error| x.log(&error)));
         // Red, which no console is.
         let mut painter = x.command("xsetroot");
         assert!(painter.args(["-solid", "#c00000"]).status().expect("xsetroot").success());
         x
+    }
+
+    /// Lets it connect to a listening viewer, as an installer does.
+    pub(crate) fn connect_to(&self, at: SocketAddr) {
+        let status = self.command("vncconfig").args(["-connect", &at.to_string()]).status();
+        assert!(status.expect("vncconfig").success(), "{}", self.log(&"it did not connect"));
     }
 
     fn socket(&self) -> PathBuf {
@@ -98,7 +115,7 @@ impl Drop for X {
 }
 
 /// Waits until a VT of a domain is red.
-fn await_red(host: &Host, name: &str, vt: u8) {
+pub(crate) fn await_red(host: &Host, name: &str, vt: u8) {
     let file = host.place(&format!("{name}-{vt}.png"));
     let path = file.display().to_string();
     eventually("the display's picture", || {
@@ -134,7 +151,7 @@ fn relay(server: UnixStream, at: SocketAddr, token: &str) {
 fn xvnc_by_reverse_connection_with_a_token_is_vt_7_and_goes_when_it_dies() {
     let (mut host, at) = listening();
     host.add_domain(7, "tiny");
-    let mut x = X::start(&["-rfbport", "-1", "-SecurityTypes", "None"]);
+    let mut x = X::start();
     relay(UnixStream::connect(x.socket()).expect("a server"), at, &token(&host, 7, None));
     await_display(&host, 7, "(token)", "connected");
     await_red(&host, "tiny", 7);
@@ -155,7 +172,7 @@ fn x11vnc_connects_as_to_a_repeater_and_asks_for_the_password() {
     assert!(host.end_daemon(Signal::SIGTERM).success());
     host.start_daemon();
     host.add_domain(7, "tiny");
-    let mut x = X::start(&["-rfbport", "-1", "-SecurityTypes", "None"]);
+    let mut x = X::start();
     let repeater = format!("repeater=ID:{}+{at}", token(&host, 7, None));
     x.run(
         "x11vnc",
@@ -179,7 +196,7 @@ fn x11vnc_connects_as_to_a_repeater_and_asks_for_the_password() {
 #[test]
 fn servers_that_listen_are_connected_to_and_come_back() {
     let mut host = Host::new(&[ATTACH, ANY_PORT]);
-    let mut x = X::start(&["-rfbport", "-1", "-SecurityTypes", "None"]);
+    let mut x = X::start();
     let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
     let at = free.local_addr().expect("an address");
     drop(free);
@@ -218,7 +235,7 @@ fn servers_that_listen_are_connected_to_and_come_back() {
 #[test]
 fn a_lost_reverse_connection_is_found_again_by_a_forward_one() {
     let (mut host, at) = listening();
-    let x = X::start(&["-rfbport", "-1", "-SecurityTypes", "None"]);
+    let x = X::start();
     host.set(&format!("display.forward=unix:{}", x.socket().display()));
     assert!(host.end_daemon(Signal::SIGTERM).success());
     host.start_daemon();

@@ -49,6 +49,11 @@ impl Vncdotool {
         self.command(&format!("key {key}")).expect("a key");
     }
 
+    /// Moves the pointer.
+    pub(crate) fn move_to(&mut self, x: u16, y: u16) {
+        self.command(&format!("move {x} {y}")).expect("a motion");
+    }
+
     /// The whole screen.
     pub(crate) fn capture(&mut self) -> Picture {
         let path = self.capture.path().to_owned();

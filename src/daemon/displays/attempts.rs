@@ -36,19 +36,18 @@ struct Attempt {
 
 impl Attempts {
     /// What the guest offers for a display now. Something new is tried at once, also in place of what is connected: its
-    /// server was started anew.
-    pub(super) fn seen(&mut self, display: u8, offer: Option<Offer>, now: Instant) {
+    /// server was started anew. True when there was an offer and is none any more.
+    pub(super) fn seen(&mut self, display: u8, offer: Option<Offer>, now: Instant) -> bool {
         match (offer, self.displays.get_mut(&display)) {
-            (None, _) => {
-                // What is connected stays so: only its end tells that it ended.
-                self.displays.remove(&display);
-            }
+            // What is connected stays so: only its end tells that it ended.
+            (None, _) => return self.displays.remove(&display).is_some(),
             (Some(offer), Some(known)) if known.offer == offer => {}
             (Some(offer), _) => {
                 let attempt = Attempt { offer, backoff: Backoff::default(), due: Some(now), since: now };
                 self.displays.insert(display, attempt);
             }
         }
+        false
     }
 
     /// What is to be tried now. Each must be told of by one of the functions below.
@@ -129,7 +128,7 @@ mod tests {
         assert_eq!((attempts.due(now), attempts.deadline()), (vec![], Some(now + SECOND)));
         assert!(!attempts.failed(0, ONE, now + SECOND));
         assert_eq!(attempts.deadline(), Some(now + 3 * SECOND));
-        attempts.seen(0, None, now);
+        assert!(attempts.seen(0, None, now) && !attempts.seen(0, None, now));
         assert_eq!(attempts.deadline(), None);
     }
 

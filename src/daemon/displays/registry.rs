@@ -259,6 +259,18 @@ impl Registry {
         }
     }
 
+    /// Forgets a display that is not there and is not to be reached by this way any more.
+    pub(super) fn withdrawn(&self, caller: &Caller, display: u8, way: Way) {
+        let mut members = self.lock();
+        let Some(shown) = members.entry_mut(caller).and_then(|entry| entry.displays.get_mut(&display)) else {
+            return;
+        };
+        if shown.link.is_none() && shown.way == way {
+            // How often it came is not forgotten.
+            shown.state = String::new();
+        }
+    }
+
     /// The displays of a guest, for `xenvnc list`.
     pub(in crate::daemon) fn infos(&self, uuid: Uuid) -> Vec<DisplayInfo> {
         let members = self.lock();
@@ -269,7 +281,7 @@ impl Registry {
             origin: shown.origin.clone(),
             state: shown.state.clone(),
         };
-        displays.map(info).collect()
+        displays.filter(|(_, shown)| !shown.state.is_empty()).map(info).collect()
     }
 
     fn ended(&self, caller: &Caller, display: u8, link: u64, reason: &str) {

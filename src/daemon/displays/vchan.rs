@@ -8,15 +8,20 @@ use tokio::sync::mpsc;
 use super::attempts::{Attempts, DEAF, LOOK_PAUSE, Restlessness};
 use super::registry::{Arrival, Caller, End, NotTaken, Registry, Way};
 use crate::config::DISPLAYS_MAX;
-use crate::daemon::limits::check_open_files;
+use crate::daemon::host::chain;
+use crate::daemon::limits::{TooManyFiles, check_open_files};
 use crate::daemon::upstream::UpstreamStream;
 use crate::xen::Domid;
 use crate::xen::offer::{Offer, read_offer};
 use crate::xen::paths;
 use crate::xen::store::{Store, Watch};
+use crate::xen::vchan::{VchanClient, VchanError};
 
 /// How displays by this way are called.
 const ORIGIN: &str = "vchan";
+
+/// How long after the first change is looked: a server writes its two numbers one after the other.
+const SETTLE: Duration = Duration::from_millis(20);
 
 /// How long to wait before setting a watch is tried again: xenstored may be away.
 const WATCH_PAUSE: Duration = Duration::from_secs(5);
@@ -65,6 +70,7 @@ impl Follower {
                     continue;
                 }
             }
+            self.wait_all(SETTLE).await;
             let mut changed = true;
             while changed {
                 self.look().await;
@@ -112,7 +118,9 @@ impl Follower {
                 // The watch tells when xenstored is back.
                 Err(_) => return,
             };
-            self.attempts.seen(display, offer, Instant::now());
+            if self.attempts.seen(display, offer, Instant::now()) {
+                self.registry.withdrawn(&self.caller, display, Way::Vchan);
+            }
         }
         self.try_due().await;
     }
@@ -154,7 +162,7 @@ impl Follower {
     }
 
     async fn connect(&self, display: u8, offer: Offer) -> Result<End, Failure> {
-        check_open_files().map_err(|error| Failure::System(error.to_string()))?;
+        check_open_files()?;
         let arrival = Arrival {
             stream: connect(self.caller.domid, offer)?,
             received: Vec::new(),
@@ -179,15 +187,17 @@ impl Follower {
 
 /// Connects to a guest's server.
 fn connect(domid: Domid, offer: Offer) -> Result<UpstreamStream, Failure> {
-    let _ = (domid, offer);
-    Err(Failure::System("vchan is not there".into()))
+    let stream = VchanClient::connect(domid, offer.ring_ref, offer.event_channel)?;
+    Ok(UpstreamStream::Vchan(stream))
 }
 
 /// Why an offer is not connected.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
-    #[error("{0}")]
-    System(String),
+    #[error(transparent)]
+    Files(#[from] TooManyFiles),
+    #[error("{}", chain(.0))]
+    Vchan(#[from] VchanError),
     #[error(transparent)]
     NotTaken(NotTaken),
 }

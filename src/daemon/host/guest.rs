@@ -10,7 +10,7 @@ use super::watches::Watches;
 use crate::control::DomainInfo;
 use crate::daemon::console::{ConsoleCommand, ConsoleTask};
 use crate::daemon::displays::Following;
-use crate::daemon::history_file::HistoryFile;
+use crate::daemon::history_file::{HistoryFile, Printed};
 use crate::daemon::seat::{SeatCommand, SeatTask, TASK_LIMIT};
 use crate::daemon::settings::Settings;
 use crate::seat::DomainState;
@@ -185,13 +185,12 @@ impl Guest {
         self.domain = domain;
     }
 
-    /// The recorded bytes of the console, oldest first, to be read where blocking is allowed; `None` when nothing is
-    /// recorded.
-    pub(super) fn recorded(&self) -> Option<impl FnOnce() -> Vec<u8> + Send + use<>> {
+    /// What the console printed, oldest first, to be read where blocking is allowed; `None` when nothing is recorded.
+    pub(super) fn recorded(&self) -> Option<impl FnOnce() -> Vec<Printed> + Send + use<>> {
         let history = self.history.clone()?;
         Some(move || {
-            let chunks = history.lock().unwrap_or_else(PoisonError::into_inner).replay();
-            chunks.map(|chunks| chunks.flatten().collect()).unwrap_or_default()
+            let printed = history.lock().unwrap_or_else(PoisonError::into_inner).replay();
+            printed.map(Iterator::collect).unwrap_or_default()
         })
     }
 }

@@ -432,6 +432,9 @@ impl Host {
                     config.unix_dir.clone_from(&self.config.unix_dir);
                     config.history_dir.clone_from(&self.config.history_dir);
                 }
+                if config.announced() != self.config.announced() {
+                    self.displays.registry().forget_told();
+                }
                 self.config = config;
                 self.secrets = secrets;
                 tracing::info!("configuration read again");

@@ -20,7 +20,6 @@ use crate::daemon::limits::check_open_files;
 use crate::daemon::seat::{SeatCommand, SeatTask};
 use crate::daemon::settings::{Secret, Settings};
 use crate::rfb::security::Password;
-use crate::screen::FontSize;
 use crate::seat::{DomainState, Seat, SeatOptions, VtNumber};
 use crate::xen::console::{Console, InFlight};
 use crate::xen::domains::{Domain, Problem};
@@ -185,10 +184,16 @@ impl Host {
                 columns: settings.config.columns,
                 rows: settings.config.rows,
                 history_lines: settings.config.history_lines,
-                font: FontSize::default(),
+                font: settings.font,
+                allow_resize: settings.config.resize,
+                clipboard: settings.clipboard,
+                paste: settings.paste,
+                view_only: settings.config.view_only,
+                sharing: settings.sharing,
+                notices: settings.config.notices,
+                max_pixels: settings.config.max_pixels,
                 chords: settings.chords.clone(),
                 password: settings.password.as_ref().map(|p| Password::new(p.as_bytes())),
-                ..SeatOptions::default()
             })
         };
         let mut seat = new_seat();
@@ -446,9 +451,9 @@ impl Job {
 
 /// Shows what the console printed before this run. The terminal's answers of then are nobody's now.
 fn replay(seat: &mut Seat, history: &HistoryFile) {
-    let Ok(chunks) = history.replay() else { return };
-    for chunk in chunks {
-        seat.console_output(VtNumber::CONSOLE, &chunk, std::time::Instant::now());
+    let Ok(printed) = history.replay() else { return };
+    for piece in printed {
+        seat.console_output(VtNumber::CONSOLE, &piece.bytes, std::time::Instant::now());
     }
     seat.take_console_input(VtNumber::CONSOLE, &mut Vec::new());
 }

@@ -183,7 +183,7 @@ impl Driver {
         }
         if ready.console_gone {
             self.console = None;
-            self.typed = Vec::new();
+            self.forget_typed();
         }
         for id in ready.readable {
             self.read(id, now);
@@ -229,14 +229,14 @@ impl Driver {
     fn obey(&mut self, order: SeatCommand, now: Instant) {
         match order {
             SeatCommand::Console(link) => {
-                self.typed = Vec::new();
+                self.forget_typed();
                 self.console = Some(link);
                 self.console_state = DomainState::Running;
                 self.show_state();
             }
             SeatCommand::State(state) => {
                 self.console = None;
-                self.typed = Vec::new();
+                self.forget_typed();
                 if matches!(state, DomainState::Rebooting | DomainState::Stopped) {
                     self.end_upstreams("the guest's domain is gone");
                 }
@@ -257,6 +257,7 @@ impl Driver {
             }
             SeatCommand::Reconfigure(settings) => {
                 self.seat.set_password(settings.password.as_ref().map(|p| Password::new(p.as_bytes())));
+                self.seat.set_policies(settings.policies());
                 self.seat.set_chords(settings.chords);
             }
             SeatCommand::Upstream(link) => self.connect_upstream(*link, now),
@@ -314,10 +315,19 @@ impl Driver {
         Ok(())
     }
 
+    /// What was typed for one console is not for another.
+    fn forget_typed(&mut self) {
+        self.typed = Vec::new();
+        self.seat.forget_console_input(VtNumber::CONSOLE);
+    }
+
     /// Hands typed bytes to the console. What it does not take stays, and the seat takes no more until it did.
     fn type_on(&mut self) {
         match &self.console {
             Some(console) => loop {
+                let drained = !self.seat.is_pasting(VtNumber::CONSOLE)
+                    || (self.typed.is_empty() && console.input.is_drained());
+                self.seat.set_console_drained(VtNumber::CONSOLE, drained);
                 if self.typed.is_empty() {
                     self.seat.take_console_input(VtNumber::CONSOLE, &mut self.typed);
                 }
@@ -333,8 +343,7 @@ impl Driver {
             },
             None => {
                 // Nobody is there to read it, and a later console must not.
-                self.seat.take_console_input(VtNumber::CONSOLE, &mut self.typed);
-                self.typed.clear();
+                self.forget_typed();
             }
         }
     }

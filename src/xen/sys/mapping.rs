@@ -14,33 +14,70 @@ use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 /// The size of a page of Xen's, in bytes, on every architecture.
 pub const PAGE: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);
 
-/// One page mapped shared, readable and writable, until it is dropped.
+/// Pages mapped shared until this is dropped; one, unless it says otherwise.
 ///
-/// Others change it at any time. So there is no way to a reference into it, only [`Self::address`] for volatile and
-/// atomic access.
+/// Others change them at any time. So there is no way to a reference into them, only [`Self::address`] for volatile and
+/// atomic access, and [`super::shared`] for checked access of that kind.
 #[derive(Debug)]
-pub struct Mapping(NonNull<c_void>);
+pub struct Mapping {
+    address: NonNull<c_void>,
+    length: NonZeroUsize,
+    access: Access,
+}
+
+/// What may be done to a mapping.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Reading only: a write would be a fault of this process.
+    Read,
+    /// Reading and writing.
+    ReadWrite,
+}
 
 // SAFETY: the mapping belongs to the process, not to a thread; who accesses it must expect concurrent changes anyway.
 unsafe impl Send for Mapping {}
 
 impl Mapping {
-    /// Maps the page at `offset` of a file or device.
+    /// Maps the page at `offset` of a file or device, readable and writable.
     ///
     /// # Errors
     /// Those of `mmap(2)`.
     pub fn new(file: BorrowedFd<'_>, offset: u64) -> io::Result<Self> {
-        let offset = i64::try_from(offset).map_err(io::Error::other)?;
-        let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
-        // SAFETY: no address is asked for, so no memory of this process is replaced.
-        let address = unsafe { mmap(None, PAGE, access, MapFlags::MAP_SHARED, file, offset) }?;
-        Ok(Self(address))
+        Self::pages(file, offset, NonZeroUsize::MIN, Access::ReadWrite)
     }
 
-    /// Where the page is: [`PAGE`] bytes, aligned to it, valid as long as this value lives.
+    /// Maps `count` pages from `offset` on of a file or device.
+    ///
+    /// # Errors
+    /// Those of `mmap(2)`.
+    pub fn pages(file: BorrowedFd<'_>, offset: u64, count: NonZeroUsize, access: Access) -> io::Result<Self> {
+        let offset = i64::try_from(offset).map_err(io::Error::other)?;
+        let length = PAGE.checked_mul(count).ok_or(io::ErrorKind::OutOfMemory)?;
+        let protection = match access {
+            Access::Read => ProtFlags::PROT_READ,
+            Access::ReadWrite => ProtFlags::PROT_READ | ProtFlags::PROT_WRITE,
+        };
+        // SAFETY: no address is asked for, so no memory of this process is replaced.
+        let address = unsafe { mmap(None, length, protection, MapFlags::MAP_SHARED, file, offset) }?;
+        Ok(Self { address, length, access })
+    }
+
+    /// Where the pages are: [`Self::length`] bytes, aligned to [`PAGE`], valid as long as this value lives.
     #[must_use]
     pub fn address(&self) -> NonNull<u8> {
-        self.0.cast()
+        self.address.cast()
+    }
+
+    /// Bytes mapped, a multiple of [`PAGE`].
+    #[must_use]
+    pub fn length(&self) -> usize {
+        self.length.get()
+    }
+
+    /// What may be done to them.
+    #[must_use]
+    pub fn access(&self) -> Access {
+        self.access
     }
 }
 
@@ -104,7 +141,7 @@ impl FilePage {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // SAFETY: the page was mapped by `new` and is unmapped once. Who took its address borrowed this value.
-        let _ = unsafe { munmap(self.0, PAGE.get()) };
+        // SAFETY: the pages were mapped by `pages` and are unmapped once. Who took their address borrowed this value.
+        let _ = unsafe { munmap(self.address, self.length.get()) };
     }
 }
