@@ -219,7 +219,7 @@ pub struct DomainConfig {
     pub columns: u16,
     /// `console.rows`.
     pub rows: u16,
-    /// `console.font`: a size in the syntax of `screen`; `None` is the built-in choice.
+    /// `console.font`: `auto` or a size in the syntax of `screen`; `None` is `auto`.
     pub font: Option<String>,
     /// `console.resize`: whether a viewer's window may change the number of columns and rows.
     pub resize: bool,
@@ -280,7 +280,7 @@ impl Default for Config {
                 listen: Listen { address: IpAddr::from([127, 0, 0, 1]), port: None },
                 ports: Ports(5900..=5999),
                 password_file: None,
-                history_lines: 1000,
+                history_lines: 10_000,
                 history_bytes: 256 << 10,
                 chords: None,
                 displays: true,

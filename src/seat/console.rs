@@ -65,6 +65,8 @@ impl Console {
                 Event::Reply(reply) => self.reply(&reply),
                 Event::Bell => bell = true,
                 Event::Title(title) => self.title = title,
+                // No guest may write the clipboard of its viewers.
+                Event::Clipboard(_) => {}
             }
         }
         bell

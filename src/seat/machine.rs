@@ -12,7 +12,7 @@ use super::options::{
 use super::policy::Policies;
 use super::upstreams::{Arriving, EndedUpstream};
 use super::viewer::Viewer;
-use super::vt::{Source, Vt, VtNumber};
+use super::vt::{Source, Vt, VtNumber, text_size};
 use crate::rfb::security::{Password, Security};
 use crate::rfb::server::{ServerConnection, ServerOptions};
 use crate::screen::Font;
@@ -231,7 +231,7 @@ impl Seat {
             security: self.options.password.clone().map_or(Security::None, Security::VncAuth),
             challenge,
         });
-        self.viewers.push(Viewer::new(id, peer, connection, vt, now));
+        self.viewers.push(Viewer::new(id, peer, connection, vt, self.options.font, now));
         self.status_stale = true;
         self.focus(vt, 1, true);
         Ok(id)
@@ -308,9 +308,13 @@ impl Seat {
     pub(super) fn show(&mut self, at: usize, vt: VtNumber) {
         let Some(old) = self.viewers.get(at).map(|viewer| viewer.vt).filter(|old| *old != vt) else { return };
         self.leave_input(at);
-        let size = self.ensure_picture(vt);
+        let mut size = self.ensure_picture(vt);
         let name = self.desktop_name(vt);
+        let terminal = self.vts.iter().find(|have| have.number == vt).and_then(Vt::terminal);
         if let Some(viewer) = self.viewers.get_mut(at) {
+            if let Some(terminal) = terminal {
+                size = text_size(terminal, Font::builtin(viewer.font));
+            }
             viewer.show(vt, size, &name);
         }
         self.meet(at);

@@ -37,6 +37,8 @@ pub struct SeatOptions {
     pub history_lines: usize,
     /// The font of its text VTs.
     pub font: FontSize,
+    /// Whether a viewer's window chooses another font: the largest in which the screen fits into it.
+    pub fit_font: bool,
     /// The key combinations that switch VTs; one list for all seats that are configured alike.
     pub chords: Arc<[Chord]>,
     /// What viewers must know, if anything.
@@ -68,6 +70,7 @@ impl Default for SeatOptions {
             rows: 25,
             history_lines: 1000,
             font: FontSize::default(),
+            fit_font: false,
             chords: Chord::defaults().into(),
             password: None,
             allow_resize: false,

@@ -20,7 +20,6 @@ impl Seat {
             return;
         }
         self.refresh_status();
-        let font = self.font();
         for vt in &mut self.vts {
             let mut viewers = self.viewers.iter_mut().filter(|viewer| viewer.vt == vt.number).peekable();
             if viewers.peek().is_none() {
@@ -33,8 +32,8 @@ impl Seat {
                     }
                     Shown::Pixels(graphics)
                 }
-                Source::Console(console) => Shown::Text(&console.terminal, font, console.notice()),
-                Source::Status(Some(terminal)) => Shown::Text(terminal, font, None),
+                Source::Console(console) => Shown::Text(&console.terminal, console.notice()),
+                Source::Status(Some(terminal)) => Shown::Text(terminal, None),
                 Source::Status(None) => continue,
             };
             viewers.for_each(|viewer| viewer.render(&shown, now));

@@ -17,13 +17,13 @@ use super::vt::VtNumber;
 use crate::geometry::{Rect, Region, Size};
 use crate::rfb::server::{CursorImage, Damage, ServerConnection, UpdateOutcome};
 use crate::rfb::tile::TileSource;
-use crate::screen::{Font, Overlaid, PixelDebt, Sprite, TextOverlay, TextSeen, TextView};
+use crate::screen::{Font, FontSize, Overlaid, PixelDebt, Sprite, TextOverlay, TextSeen, TextView};
 use crate::terminal::{Terminal, View};
 
 /// What a viewer is shown: what its VT shows at this moment.
 pub(super) enum Shown<'a> {
     /// A terminal, and what is to be shown over its first row.
-    Text(&'a Terminal, &'a Font, Option<&'a Line>),
+    Text(&'a Terminal, Option<&'a Line>),
     /// The picture of a server in the guest.
     Pixels(&'a Graphics),
 }
@@ -39,6 +39,8 @@ pub(super) struct Viewer {
     pub(super) pinned: bool,
     /// Where in the VT's history it looks.
     pub(super) view: View,
+    /// What text is drawn with for it.
+    pub(super) font: FontSize,
     pub(super) keyboard: Keyboard,
     pub(super) pointer: Pointer,
     pub(super) clipboard: Clipboard,
@@ -80,6 +82,7 @@ impl Viewer {
         peer: String,
         connection: ServerConnection,
         vt: VtNumber,
+        font: FontSize,
         now: Instant,
     ) -> Self {
         Self {
@@ -90,6 +93,7 @@ impl Viewer {
             vt,
             pinned: false,
             view: View::Live,
+            font,
             keyboard: Keyboard::default(),
             pointer: Pointer::default(),
             clipboard: Clipboard::default(),
@@ -229,7 +233,9 @@ impl Viewer {
             return;
         }
         match *shown {
-            Shown::Text(terminal, font, notice) => self.render_text(terminal, font, notice, now),
+            Shown::Text(terminal, notice) => {
+                self.render_text(terminal, Font::builtin(self.font), notice, now)
+            }
             // A server is asked for no more than viewers take, so that nothing has to be held back here.
             Shown::Pixels(graphics) => {
                 let pointer = self.pointer(graphics);

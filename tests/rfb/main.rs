@@ -3,6 +3,7 @@
 
 #![allow(clippy::expect_used, reason = "a test fails by panicking")]
 
+mod abilities;
 mod client;
 mod client_hostile;
 mod connection;

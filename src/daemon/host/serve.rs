@@ -185,6 +185,7 @@ impl Host {
                 rows: settings.config.rows,
                 history_lines: settings.config.history_lines,
                 font: settings.font,
+                fit_font: settings.fit_font,
                 allow_resize: settings.config.resize,
                 clipboard: settings.clipboard,
                 paste: settings.paste,

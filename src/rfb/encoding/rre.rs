@@ -17,10 +17,11 @@ const PLACE_BYTES: usize = 8;
 /// The same in CoRRE.
 const COMPACT_PLACE_BYTES: usize = 4;
 
-/// Appends the body of `rect`.
+/// Appends the body of `rect`; in CoRRE (`compact`) it has at most 255 columns and rows.
 pub(super) fn encode(
     source: &dyn TileSource,
     rect: Rect,
+    compact: bool,
     translator: &Translator,
     buf: &mut TileBuf,
     work: &mut Work,
@@ -33,12 +34,18 @@ pub(super) fn encode(
         work.packed.clear();
         let tile: Tile<'_> = source.tile(rect, buf);
         pixels.expand(&tile, width, height, &mut work.packed);
-        put_rects(width, pixels, work, out);
+        put_rects(width, compact, pixels, work, out);
     });
 }
 
 /// Appends the subrectangles of `work.packed`.
-fn put_rects<const N: usize>(width: usize, _: Pixels<'_, N>, work: &mut Work, out: &mut Vec<u8>) {
+fn put_rects<const N: usize>(
+    width: usize,
+    compact: bool,
+    _: Pixels<'_, N>,
+    work: &mut Work,
+    out: &mut Vec<u8>,
+) {
     let Work { packed, values, .. } = work;
     values.extend(packed.as_chunks::<N>().0.iter().map(|bytes| {
         let mut all = [0; 4];
@@ -74,7 +81,11 @@ fn put_rects<const N: usize>(width: usize, _: Pixels<'_, N>, work: &mut Work, ou
         }
         out.put(&Pixels::<N>::bytes(value));
         for number in [x, y, across, down] {
-            out.put_u16(u16::try_from(number).unwrap_or(0));
+            if compact {
+                out.put_u8(u8::try_from(number).unwrap_or(0));
+            } else {
+                out.put_u16(u16::try_from(number).unwrap_or(0));
+            }
         }
         count += 1;
     }

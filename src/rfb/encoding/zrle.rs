@@ -104,8 +104,7 @@ pub(super) fn encode_tile<const N: usize>(
             any_colours::<N>(width, work);
         }
         Tile::Pixels(colours) => {
-            work.values.clear();
-            work.values.extend(colours.iter().map(|colour| pixels.value(*colour)));
+            pixels.values(colours, &mut work.values);
             any_colours::<N>(width, work);
         }
     }
@@ -204,6 +203,25 @@ fn two_colours<const N: usize>(
     put_palette_run(colour, length, out);
 }
 
+/// About how many bytes `indices` take as runs: one for a pixel that stands alone, two and one more for every 255 pixels for
+/// others.
+fn run_bytes(indices: &[u8]) -> usize {
+    let changes = indices.windows(2).filter(|pair| pair[0] != pair[1]).count();
+    let alone = indices.windows(3).filter(|three| three[0] != three[1] && three[1] != three[2]).count();
+    2 * (changes + 1) - alone + indices.len() / 255
+}
+
+/// Appends a row of indices, so many a byte, the first one in the most significant bits.
+fn pack<const A_BYTE: usize>(row: &[u8], out: &mut Vec<u8>) {
+    let bits = 8 / A_BYTE;
+    let whole = |group: &[u8]| group.iter().fold(0, |byte, index| byte << bits | index);
+    let (groups, rest) = row.as_chunks::<A_BYTE>();
+    out.extend(groups.iter().map(|group| whole(group)));
+    if !rest.is_empty() {
+        out.put_u8(whole(rest) << (8 - bits * rest.len()));
+    }
+}
+
 /// Packed indices or runs of indices, whichever is shorter, for a palette of 2 to 127 colours.
 fn few_colours<const N: usize>(palette: &[u32], indices: &[u8], width: usize, out: &mut Vec<u8>) {
     let height = indices.len() / width.max(1);
@@ -214,20 +232,15 @@ fn few_colours<const N: usize>(palette: &[u32], indices: &[u8], width: usize, ou
     };
     let packed = height * (width * bits).div_ceil(8);
     let raw = indices.len() * N;
-    let mut as_runs = 0;
-    for (_, length) in runs(indices) {
-        as_runs += if length == 1 { 1 } else { 2 + (length - 1) / 255 };
-        if as_runs >= raw {
-            break;
-        }
-    }
+    let as_runs = run_bytes(indices);
     let palette_bytes = palette.len() * N;
     if palette.len() <= PACKED && packed <= as_runs && packed + palette_bytes < raw {
         put_palette::<N>(0, palette, out);
         for row in indices.chunks_exact(width) {
-            for group in row.chunks(8 / bits) {
-                let whole = group.iter().fold(0, |byte, index| byte << bits | index);
-                out.put_u8(whole << (8 - bits * group.len()));
+            match bits {
+                1 => pack::<8>(row, out),
+                2 => pack::<4>(row, out),
+                _ => pack::<2>(row, out),
             }
         }
     } else if as_runs + palette_bytes < raw {
@@ -252,7 +265,9 @@ fn any_colours<const N: usize>(width: usize, work: &mut Work) {
             _ => few_colours::<N>(&work.palette, &work.indices, width, &mut work.packed),
         };
     }
-    let as_runs: usize = runs(&work.values).map(|(_, length)| N + 1 + (length - 1) / 255).sum();
+    // A run takes its pixel and a byte, and one more for every 255 pixels.
+    let changes = work.values.windows(2).filter(|pair| pair[0] != pair[1]).count();
+    let as_runs = (changes + 1) * (N + 1) + work.values.len() / 255;
     if as_runs < work.values.len() * N {
         work.packed.put_u8(PLAIN_RLE);
         for (value, length) in runs(&work.values) {
@@ -261,9 +276,7 @@ fn any_colours<const N: usize>(width: usize, work: &mut Work) {
         }
     } else {
         work.packed.put_u8(RAW);
-        for value in &work.values {
-            work.packed.put(&Pixels::<N>::bytes(*value));
-        }
+        Pixels::<N>::put_values(&work.values, &mut work.packed);
     }
 }
 

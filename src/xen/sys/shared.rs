@@ -1,14 +1,12 @@
 //! Checked access to memory that somebody else changes at any time.
 //!
 //! Everything goes by offset, and every offset is checked against the mapping. Nothing is borrowed: indices and flags
-//! are accessed atomically, bytes are copied by volatile accesses, in words where they are aligned.
+//! are accessed atomically, bytes are copied out before they are looked at.
 
-use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::ptr::copy_nonoverlapping;
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering, compiler_fence};
 
-use super::mapping::{Access, Mapping, PAGE};
-
-/// Bytes that one access of a bulk copy moves.
-const WORD: usize = size_of::<u64>();
+use super::mapping::{Access, Mapping};
 
 /// Memory shared with a peer that is not to be trusted.
 #[derive(Debug)]
@@ -101,24 +99,14 @@ impl Shared {
     /// When they are not all within the memory.
     pub fn read(&self, offset: usize, out: &mut [u8]) {
         self.check(offset, out.len());
-        let head = head(offset, out.len());
-        let (first, rest) = out.split_at_mut(head);
-        let (words, last) = rest.as_chunks_mut::<WORD>();
-        let mut at = offset;
-        for byte in first {
-            *byte = self.read_byte(at);
-            at += 1;
-        }
-        for word in words {
-            // SAFETY: `check` found the eight bytes within the mapping, which lives as long as `self`; `head` made the
-            // offset a multiple of 8, and the mapping starts at a page.
-            *word = unsafe { self.mapping.address().add(at).cast::<u64>().read_volatile() }.to_ne_bytes();
-            at += WORD;
-        }
-        for byte in last {
-            *byte = self.read_byte(at);
-            at += 1;
-        }
+        // SAFETY: `check` found the source within the mapping, which lives as long as `self`; `out` is ours alone and no
+        // part of it, as no reference to shared memory exists. A peer that writes meanwhile is no thread of this
+        // program: it can make any of the bytes any byte, and bytes have no invalid values.
+        unsafe {
+            copy_nonoverlapping(self.mapping.address().add(offset).as_ptr(), out.as_mut_ptr(), out.len())
+        };
+        // What is looked at later is the copy: the compiler may not think that the source still has the same bytes.
+        compiler_fence(Ordering::SeqCst);
     }
 
     /// Copies bytes in.
@@ -128,37 +116,13 @@ impl Shared {
     pub fn write(&self, offset: usize, bytes: &[u8]) {
         self.check_writable();
         self.check(offset, bytes.len());
-        let (first, rest) = bytes.split_at(head(offset, bytes.len()));
-        let (words, last) = rest.as_chunks::<WORD>();
-        let mut at = offset;
-        for byte in first {
-            self.write_byte(at, *byte);
-            at += 1;
-        }
-        for word in words {
-            let word = u64::from_ne_bytes(*word);
-            // SAFETY: `check` found the eight bytes within the mapping, which is writable and lives as long as `self`;
-            // `head` made the offset a multiple of 8. Nothing of ours borrows shared memory.
-            unsafe { self.mapping.address().add(at).cast::<u64>().write_volatile(word) };
-            at += WORD;
-        }
-        for byte in last {
-            self.write_byte(at, *byte);
-            at += 1;
-        }
-    }
-
-    fn read_byte(&self, offset: usize) -> u8 {
-        self.check(offset, 1);
-        // SAFETY: the byte is within the mapping, which lives as long as `self`.
-        unsafe { self.mapping.address().add(offset).read_volatile() }
-    }
-
-    fn write_byte(&self, offset: usize, byte: u8) {
-        self.check(offset, 1);
-        // SAFETY: the byte is within the mapping, which is writable (`write` checked that) and lives as long as `self`;
-        // nothing of ours borrows shared memory.
-        unsafe { self.mapping.address().add(offset).write_volatile(byte) };
+        // SAFETY: `check` found the target within the mapping, which is writable and lives as long as `self`; `bytes` is
+        // no part of it, as no reference to shared memory exists. What a peer writes or reads meanwhile only decides
+        // which bytes are there in the end.
+        unsafe {
+            copy_nonoverlapping(bytes.as_ptr(), self.mapping.address().add(offset).as_ptr(), bytes.len())
+        };
+        compiler_fence(Ordering::SeqCst);
     }
 
     fn u32(&self, offset: usize) -> &AtomicU32 {
@@ -188,14 +152,6 @@ impl Shared {
         assert!(self.mapping.access() == Access::ReadWrite, "the memory is mapped for reading only");
     }
 }
-
-/// How many of `count` bytes at `offset` come before the first whole word.
-fn head(offset: usize, count: usize) -> usize {
-    (offset.next_multiple_of(WORD) - offset).min(count)
-}
-
-// Words do not lie across the start of a mapping.
-const _: () = assert!(PAGE.get().is_multiple_of(WORD));
 
 #[cfg(test)]
 mod tests {

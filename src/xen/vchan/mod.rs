@@ -15,6 +15,7 @@
 mod end;
 mod error;
 mod layout;
+mod publish;
 mod stream;
 
 use std::future::poll_fn;
@@ -25,6 +26,7 @@ use std::os::fd::AsFd;
 pub use end::{Direction, End, Moved, Pages, Peer};
 pub use error::VchanError;
 pub use layout::{RingName, RingSizes};
+pub use publish::{publish, withdraw};
 pub use stream::VchanStream;
 
 use super::Domid;
