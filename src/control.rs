@@ -39,9 +39,9 @@ pub enum Request {
     History {
         /// The domain's name, UUID or domid.
         domain: String,
-        /// The very bytes, instead of text without control sequences.
+        /// In which form.
         #[serde(default)]
-        raw: bool,
+        format: HistoryFormat,
     },
     /// Types on the console: [`Answer::Done`] when all of it was taken.
     Type {
@@ -50,6 +50,19 @@ pub enum Request {
         /// The text; a line feed is the Return key.
         text: String,
     },
+}
+
+/// The form in which a console's history is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HistoryFormat {
+    /// Text without control sequences.
+    #[default]
+    Text,
+    /// The very bytes.
+    Raw,
+    /// An asciicast, version 2.
+    Asciicast,
 }
 
 /// What the daemon answers.
@@ -100,6 +113,22 @@ pub struct DomainInfo {
     /// What is wrong with it: why there is no console, where there is none, and nodes that make no sense.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
+    /// The guest's own displays, as far as they are connected or should be.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub displays: Vec<DisplayInfo>,
+}
+
+/// A display of a guest: the picture of a VNC server inside of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DisplayInfo {
+    /// Its number within the guest, from 0.
+    pub display: u8,
+    /// The VT that shows it, 7 to 11.
+    pub vt: u8,
+    /// How it reaches us: `vchan`, `reverse TCP 10.0.0.7:41234 (token)`, `forward TCP 10.0.0.7:5901` and so on.
+    pub origin: String,
+    /// `connected`, or why it is not: `ended: REASON`, `not reached: REASON`.
+    pub state: String,
 }
 
 impl DomainInfo {

@@ -203,9 +203,32 @@ impl Region {
             self.append(piece);
         }
         if self.rects.len() > REGION_RECTS {
-            let bounds = self.bounds();
-            self.rects.clear();
-            self.rects.push(bounds);
+            self.coarsen();
+        }
+    }
+
+    /// Makes far fewer rectangles of many, so that the price of it is paid rarely; those are merged whose union covers
+    /// the least that neither has.
+    fn coarsen(&mut self) {
+        while self.rects.len() > REGION_RECTS / 2 {
+            let mut best: Option<(u64, usize, usize)> = None;
+            for (j, b) in self.rects.iter().enumerate() {
+                for (i, a) in self.rects[..j].iter().enumerate() {
+                    let more = u64::from(a.union(*b).area()) - u64::from(a.area()) - u64::from(b.area());
+                    if best.is_none_or(|(least, ..)| more < least) {
+                        best = Some((more, i, j));
+                    }
+                }
+            }
+            let Some((_, i, j)) = best else { return };
+            // `j` lies behind `i`, which therefore stays where it is.
+            let mut union = self.rects.swap_remove(j);
+            union = union.union(self.rects.swap_remove(i));
+            // What the union overlaps becomes part of it: none may overlap another.
+            while let Some(at) = self.rects.iter().position(|r| !r.intersect(union).is_empty()) {
+                union = union.union(self.rects.swap_remove(at));
+            }
+            self.rects.push(union);
         }
     }
 
@@ -319,6 +342,16 @@ mod tests {
         for i in 0..1000u16 {
             assert_eq!(covers(region.rects(), (i % 100) * 3, (i / 100) * 3), 1);
         }
+    }
+
+    #[test]
+    fn pieces_that_are_far_apart_are_not_merged_into_one() {
+        let mut region = Region::new();
+        for i in 0..40u16 {
+            region.add(Rect::new((i % 8) * 10, (i / 8) * 10, 8, 8));
+            region.add(Rect::new(1000 + (i % 8) * 10, 700 + (i / 8) * 10, 8, 8));
+        }
+        assert!(region.area() <= 2 * 80 * 50, "{} pixels", region.area());
     }
 
     proptest! {

@@ -8,6 +8,7 @@ pub mod control;
 pub mod daemon;
 pub mod demo;
 pub mod geometry;
+pub mod guest;
 pub mod keysym;
 pub mod net;
 pub mod rfb;

@@ -122,7 +122,7 @@ fn kill_neither_loses_nor_doubles_a_byte() {
     // The last one ended in order and the killed ones' mounts are gone with its start.
     assert!(fs::read_dir(runtime.path().join("tty")).expect("a directory").next().is_none());
 
-    let recorded: Vec<u8> = recorded.replay().expect("a replay").flatten().collect();
+    let recorded: Vec<u8> = recorded.replay().expect("a replay").flat_map(|printed| printed.bytes).collect();
     let printed: Vec<u8> = (0..LINES).flat_map(|number| format!("line {number:06}\n").into_bytes()).collect();
     assert_eq!(recorded.len(), printed.len(), "bytes");
     assert!(recorded == printed);

@@ -249,7 +249,7 @@ async fn kills_at_any_moment_neither_lose_nor_double_a_byte() {
     let mut doubled = 0;
     while seen < all.len() {
         let mut history = HistoryFile::open(runtime.path(), UUID, 64 << 20).expect("a history");
-        seen = history.replay().expect("a replay").map(|record| record.len()).sum();
+        seen = history.replay().expect("a replay").map(|printed| printed.bytes.len()).sum();
         let mut console = guest.own(&factory, history.last_position());
         let mut out = Vec::new();
         while seen < all.len() {
@@ -273,7 +273,7 @@ async fn kills_at_any_moment_neither_lose_nor_double_a_byte() {
     printing.join().expect("the guest");
     assert!(doubled > 5, "the window was hit {doubled} times");
     let history = HistoryFile::open(runtime.path(), UUID, 64 << 20).expect("a history");
-    let recorded: Vec<u8> = history.replay().expect("a replay").flatten().collect();
+    let recorded: Vec<u8> = history.replay().expect("a replay").flat_map(|printed| printed.bytes).collect();
     assert!(recorded == all, "{} of {} bytes", recorded.len(), all.len());
 }
 

@@ -3,6 +3,7 @@
 #[allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 #[allow(clippy::unwrap_used, clippy::expect_used, reason = "failing is how a test reports")]
 mod common {
+    pub mod display;
     pub mod pixels;
     pub mod scene;
     pub mod viewer;
@@ -478,8 +479,13 @@ proptest! {
                 Deed::Turn => scene.turn(),
             }
         }
+        scene.now += Duration::from_secs(1);
         for guest in &mut scene.guests {
             (guest.reads, guest.follows) = (true, true);
+            // Nothing selected; Shift, because the guest may have the mouse.
+            guest.viewer.key(Keysym::SHIFT_L, true);
+            [0, 1, 0].iter().for_each(|buttons| guest.viewer.pointer(*buttons, 20, 20));
+            guest.viewer.key(Keysym::SHIFT_L, false);
             // Back from history.
             guest.viewer.chord(&[Keysym::SHIFT_L, Keysym::END]);
             guest.viewer.key(Keysym::from_char('q'), true);

@@ -3,21 +3,26 @@
 #[allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 #[allow(clippy::unwrap_used, clippy::expect_used, reason = "failing is how a test reports")]
 mod common {
+    pub mod display;
     pub mod pixels;
     pub mod scene;
     pub mod viewer;
 }
+
+use std::time::Duration;
 
 use common::pixels::Format;
 use common::scene::{ALL, F1, STATUS, Scene};
 use common::viewer::{EXTENDED_DESKTOP_SIZE, Viewer};
 use xenvnc::geometry::Size;
 use xenvnc::keysym::Keysym;
-use xenvnc::seat::{INPUT_BYTES, SeatOptions, VtError};
+use xenvnc::seat::{INPUT_BYTES, PASTE_BYTES, SeatOptions, VtError};
 
 const WHEEL_UP: u8 = 8;
 const WHEEL_DOWN: u8 = 16;
 const MIDDLE: u8 = 2;
+/// Where the last column of the small seat begins, in pixels; the scroll bar is there.
+const LAST_COLUMN: u16 = 39 * 8;
 const SHIFT_PAGE_UP: [Keysym; 2] = [Keysym::SHIFT_L, Keysym::PAGE_UP];
 const SHIFT_PAGE_DOWN: [Keysym; 2] = [Keysym::SHIFT_L, Keysym::PAGE_DOWN];
 
@@ -62,10 +67,10 @@ fn pages_of_history_are_shown_to_the_one_who_scrolls() {
     assert!(scene.viewer(other).shows(&live));
 
     // What the guest says meanwhile does not move it.
-    let seen = scene.viewer(viewer).canvas.pixels.clone();
+    let seen = scene.viewer(viewer).picture();
     scene.write("more\r\nand more\r\n");
     scene.settle();
-    assert_eq!(scene.viewer(viewer).canvas.pixels, seen);
+    assert_eq!(scene.viewer(viewer).differs_left_of(LAST_COLUMN, &seen), None);
 
     scene.viewer(viewer).chord(&SHIFT_PAGE_DOWN);
     scene.settle();
@@ -94,7 +99,7 @@ fn a_page_back_is_what_was_on_the_screen_a_page_ago() {
     scene.write(&"\r\nnew".repeat(11));
     scene.viewer(viewer).chord(&SHIFT_PAGE_UP);
     scene.settle();
-    assert_eq!(scene.viewer(viewer).differs(&then), None);
+    assert_eq!(scene.viewer(viewer).differs_left_of(LAST_COLUMN, &then), None);
 }
 
 #[test]
@@ -186,14 +191,23 @@ fn the_viewers_own_clipboard_is_pasted() {
 fn what_does_not_fit_is_refused_with_a_bell() {
     let mut scene = Scene::new();
     let viewer = scene.join_usual();
-    scene.seat.type_text(F1, &"x".repeat(INPUT_BYTES)).unwrap();
-    let id = scene.guests[viewer].id;
-    scene.viewer(viewer).type_text("abc");
-    let sent = std::mem::take(&mut scene.viewer(viewer).outgoing);
-    scene.seat.viewer_input(id, &sent, scene.now).unwrap();
+    scene.seat.set_console_drained(F1, false);
+    scene.seat.type_text(F1, "x").unwrap();
+    scene.viewer(viewer).type_text(&"a".repeat(INPUT_BYTES));
+    scene.turn();
+    assert_eq!((scene.viewer(viewer).bells, scene.take_typed().as_str()), (0, ""));
+    scene.viewer(viewer).type_text("b");
     scene.turn();
     assert_eq!(scene.viewer(viewer).bells, 1);
-    assert_eq!(scene.take_typed(), "x".repeat(INPUT_BYTES));
+    // Pastes have a limit of their own.
+    scene.viewer(viewer).cut(&"y".repeat(PASTE_BYTES));
+    scene.viewer(viewer).chord(&[Keysym::SHIFT_L, Keysym::INSERT]);
+    scene.now += Duration::from_secs(1);
+    scene.turn();
+    assert_eq!(scene.viewer(viewer).bells, 2);
+    scene.seat.set_console_drained(F1, true);
+    scene.settle();
+    assert_eq!(scene.take_typed(), "x".to_owned() + &"a".repeat(INPUT_BYTES));
     scene.viewer(viewer).type_text("abc");
     scene.turn();
     assert_eq!(scene.take_typed(), "abc");

@@ -3,7 +3,7 @@
 use xenvnc::geometry::{Rect, Size};
 use xenvnc::rfb::encoding::canvas::Canvas;
 use xenvnc::rfb::tile::Colour;
-use xenvnc::screen::{Font, FontSize, TextView, picture};
+use xenvnc::screen::{Font, FontSize, TextOverlay, TextView, picture};
 use xenvnc::terminal::{Options, Terminal, View};
 
 /// One line of a listing of files.
@@ -32,7 +32,13 @@ pub(crate) fn console(coloured: bool) -> Terminal {
 
 /// How a console looks.
 pub(crate) fn view(terminal: &Terminal) -> TextView<'_> {
-    TextView { terminal, view: View::Live, font: Font::builtin(FontSize::Size8x16), show_cursor: true }
+    TextView {
+        terminal,
+        view: View::Live,
+        font: Font::builtin(FontSize::Size8x16),
+        show_cursor: true,
+        overlay: TextOverlay::default(),
+    }
 }
 
 /// The same as pixels.

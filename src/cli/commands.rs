@@ -11,7 +11,7 @@ use anyhow::{Context, bail};
 
 use super::client::Client;
 use crate::config::Config;
-use crate::control::{Answer, DomainInfo, Request, find_domain};
+use crate::control::{Answer, DomainInfo, HistoryFormat, Request, find_domain};
 use crate::{daemon, demo};
 
 fn domains(client: &mut Client) -> anyhow::Result<Vec<DomainInfo>> {
@@ -103,8 +103,8 @@ pub(super) fn screenshot(
     fs::write(file, png).with_context(|| format!("cannot write {}", file.display()))
 }
 
-pub(super) fn history(client: &mut Client, domain: String, raw: bool) -> anyhow::Result<()> {
-    let bytes = client.fetch(&Request::History { domain, raw })?;
+pub(super) fn history(client: &mut Client, domain: String, format: HistoryFormat) -> anyhow::Result<()> {
+    let bytes = client.fetch(&Request::History { domain, format })?;
     Ok(io::stdout().lock().write_all(&bytes)?)
 }
 

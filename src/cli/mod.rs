@@ -11,7 +11,8 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, ConfigError};
-use crate::{daemon, demo};
+use crate::control::HistoryFormat;
+use crate::{daemon, demo, guest};
 
 /// One VNC endpoint for every Xen domain: its console from the first boot message on.
 #[derive(Debug, Parser)]
@@ -25,6 +26,8 @@ struct Arguments {
 enum Command {
     /// Serve every domain of this host until SIGTERM; SIGHUP reads the configuration again
     Daemon(DaemonArguments),
+    /// Inside a guest: connect its X display to the host, until SIGTERM
+    Guest(GuestArguments),
     /// Serve a simulated host: no Xen and no root needed
     Demo(DemoArguments),
     /// List the domains that are served
@@ -73,8 +76,11 @@ enum Command {
         socket: Socket,
         /// The domain's name, UUID or domid
         domain: String,
-        /// Print the very bytes, with their control sequences
-        #[arg(long)]
+        /// text, without control sequences; raw, the very bytes; or asciicast, with times, for asciinema
+        #[arg(long, value_name = "FORMAT", default_value = "text", value_parser = parse_format)]
+        format: HistoryFormat,
+        /// The same as --format raw
+        #[arg(long, conflicts_with = "format")]
         raw: bool,
     },
     /// Type on a domain's console
@@ -124,6 +130,56 @@ struct DaemonArguments {
 }
 
 #[derive(Debug, Args)]
+struct GuestArguments {
+    /// The configuration file [default: /etc/xenvnc/guest.toml, if it exists]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// How the host is reached: auto, vchan or tcp [default: auto, vchan first]
+    #[arg(long, value_name = "WAY")]
+    via: Option<guest::Via>,
+    /// Which display of this guest it is, 0 to 4 [default: 0, which the host shows on F7]
+    #[arg(long, value_name = "N", value_parser = guest::parse_number)]
+    number: Option<u8>,
+    /// The RFB server: unix:/PATH, or a port on loopback such as 127.0.0.1:5900 [default:
+    /// unix:/run/xenvnc/display-N.sock]
+    #[arg(long, value_name = "ADDRESS")]
+    server: Option<guest::ServerAddress>,
+    /// The host's listener, instead of what the host wrote into this guest's xenstore; with --token-file
+    #[arg(long, value_name = "ADDR:PORT")]
+    host: Option<guest::HostAddress>,
+    /// A file with one line, the token, read anew for each connection; with --host
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// Start an Xvnc on the server's Unix socket when nobody listens there
+    #[arg(long)]
+    xvnc: bool,
+    /// The size of that Xvnc's screen [default: 1280x800]
+    #[arg(long, value_name = "WIDTHxHEIGHT")]
+    geometry: Option<guest::Geometry>,
+    /// What to run on that Xvnc: a program and its arguments
+    #[arg(last = true)]
+    session: Vec<String>,
+}
+
+impl GuestArguments {
+    fn layer(self) -> guest::Layer {
+        guest::Layer {
+            via: self.via,
+            number: self.number,
+            server: self.server,
+            host: self.host,
+            token_file: self.token_file,
+            xvnc: guest::XvncLayer {
+                start: self.xvnc.then_some(true),
+                command: None,
+                geometry: self.geometry,
+                session: (!self.session.is_empty()).then_some(self.session),
+            },
+        }
+    }
+}
+
+#[derive(Debug, Args)]
 struct DemoArguments {
     /// How many domains the simulated host starts with
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(0..=1000))]
@@ -151,6 +207,15 @@ fn parse_vt(text: &str) -> Result<u8, String> {
     }
 }
 
+fn parse_format(text: &str) -> Result<HistoryFormat, String> {
+    match text {
+        "text" => Ok(HistoryFormat::Text),
+        "raw" => Ok(HistoryFormat::Raw),
+        "asciicast" => Ok(HistoryFormat::Asciicast),
+        _ => Err("a format is text, raw or asciicast".into()),
+    }
+}
+
 /// Exit status for a command line or configuration that cannot be used.
 const EXIT_USAGE: u8 = 2;
 
@@ -163,6 +228,7 @@ pub fn main() -> ExitCode {
         Err(error) => {
             let wrong_usage = error.chain().any(|e| {
                 e.is::<ConfigError>()
+                    || e.is::<guest::GuestConfigError>()
                     || e.downcast_ref::<daemon::DaemonError>().is_some_and(daemon::DaemonError::is_usage)
             });
             // The process ends either way: there is nobody left to tell when stderr is closed.
@@ -189,6 +255,12 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             init_logging();
             commands::demo(arguments.domains, arguments.churn, &arguments.sets)?;
         }
+        Command::Guest(mut arguments) => {
+            let file = arguments.config.take();
+            let config = guest::GuestConfig::load(file.as_deref(), arguments.layer())?;
+            init_logging();
+            guest::run(config)?;
+        }
         Command::DemoGuest { tty } => return Err(demo::run_guest(&tty).into()),
         Command::List { socket, json } => commands::list(&mut connect(&socket)?, json)?,
         Command::Status { socket, json } => commands::status(&mut connect(&socket)?, json)?,
@@ -200,8 +272,9 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Screenshot { socket, domain, vt, file } => {
             commands::screenshot(&mut connect(&socket)?, domain, vt, &file)?;
         }
-        Command::History { socket, domain, raw } => {
-            commands::history(&mut connect(&socket)?, domain, raw)?;
+        Command::History { socket, domain, format, raw } => {
+            let format = if raw { HistoryFormat::Raw } else { format };
+            commands::history(&mut connect(&socket)?, domain, format)?;
         }
         Command::Type { socket, domain, text, enter } => {
             commands::type_text(&mut connect(&socket)?, domain, &text, enter)?;

@@ -8,12 +8,21 @@
 mod value;
 
 use std::io::Read;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-pub use value::{Bytes, Cells, Chords, ConsoleMode, FilePath, Lines, Listen, Ports, Switch};
+pub use value::{
+    Announce, Bytes, Cells, Chords, ConsoleMode, DISPLAYS_MAX, FilePath, Interfaces, Lines, Listen, Listens,
+    Pixels, Ports, Switch, Target, Targets, Word,
+};
+
+/// The most pixels of a guest's display unless told otherwise: two screens of 4K side by side. A pixel takes four bytes.
+const DISPLAY_PIXELS: u32 = 2 * 3840 * 2160;
+
+/// The port on which VNC servers expect a listening viewer, for `reverse.listen` without one.
+pub const REVERSE_PORT: u16 = 5500;
 
 /// Where the daemon looks when `--config` is not given. It may be missing; a file that was named may not.
 pub const DEFAULT_FILE: &str = "/etc/xenvnc/config.toml";
@@ -80,6 +89,8 @@ struct Layer {
     vnc: VncLayer,
     history: HistoryLayer,
     seat: SeatLayer,
+    reverse: ReverseLayer,
+    display: DisplayLayer,
     domain: Vec<DomainLayer>,
 }
 
@@ -103,6 +114,8 @@ struct ConsoleLayer {
     runtime_dir: Option<FilePath>,
     columns: Option<Cells>,
     rows: Option<Cells>,
+    font: Option<Word>,
+    resize: Option<Switch>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -113,6 +126,8 @@ struct VncLayer {
     ports: Option<Ports>,
     unix_dir: Option<FilePath>,
     password_file: Option<FilePath>,
+    sharing: Option<Word>,
+    view_only: Option<Switch>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -128,6 +143,26 @@ struct HistoryLayer {
 #[serde(default, deny_unknown_fields)]
 struct SeatLayer {
     chords: Option<Chords>,
+    clipboard: Option<Word>,
+    paste: Option<Word>,
+    notices: Option<Switch>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct ReverseLayer {
+    listen: Option<Listens>,
+    announce: Option<Announce>,
+    trust_bridge: Option<Interfaces>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct DisplayLayer {
+    enabled: Option<Switch>,
+    forward: Option<Targets>,
+    password_file: Option<FilePath>,
+    pixels: Option<Pixels>,
 }
 
 /// A `[[domain]]` block: what may differ from domain to domain.
@@ -144,6 +179,8 @@ struct DomainLayer {
     history: HistoryLayer,
     #[serde(default)]
     seat: SeatLayer,
+    #[serde(default)]
+    display: DisplayLayer,
 }
 
 /// The whole configuration, checked.
@@ -161,6 +198,12 @@ pub struct Config {
     pub unix_dir: PathBuf,
     /// `history.dir`: where consoles are recorded; `None` when `history.enabled` is false.
     pub history_dir: Option<PathBuf>,
+    /// `reverse.listen`: where guests' VNC servers may connect to us; none by default.
+    pub reverse_listen: Vec<SocketAddr>,
+    /// `reverse.announce`: what guests are told to connect to; `None` means the first address of `reverse.listen`.
+    pub reverse_announce: Option<String>,
+    /// `reverse.trust_bridge`: the bridges on which a MAC address tells which guest it is.
+    pub trust_bridge: Vec<String>,
     base: DomainConfig,
     overrides: Vec<DomainLayer>,
 }
@@ -176,6 +219,10 @@ pub struct DomainConfig {
     pub columns: u16,
     /// `console.rows`.
     pub rows: u16,
+    /// `console.font`: `auto` or a size in the syntax of `screen`; `None` is `auto`.
+    pub font: Option<String>,
+    /// `console.resize`: whether a viewer's window may change the number of columns and rows.
+    pub resize: bool,
     /// `vnc.listen`.
     pub listen: Listen,
     /// `vnc.ports`.
@@ -188,6 +235,25 @@ pub struct DomainConfig {
     pub history_bytes: u64,
     /// `seat.chords`: key chords in the syntax of `seat`; `None` means the built-in ones.
     pub chords: Option<Vec<String>>,
+    /// `display.enabled`: whether the guest's own VNC servers are shown.
+    pub displays: bool,
+    /// `display.forward`: VNC servers to connect to, the first for display 0.
+    pub forward: Vec<Target>,
+    /// `display.password_file`: a file with one line; what the guest's VNC servers ask for.
+    pub display_password_file: Option<PathBuf>,
+    /// `seat.clipboard`: which way texts may go, in the syntax of `seat`; `None` is the built-in choice.
+    pub clipboard: Option<String>,
+    /// `seat.paste`: what becomes of control characters, in the syntax of `seat`; `None` is the built-in choice.
+    pub paste: Option<String>,
+    /// `seat.notices`: whether viewers are told when they are moved to another VT.
+    pub notices: bool,
+    /// `vnc.sharing`: what becomes of the others when a viewer asks to be alone, in the syntax of `seat`; `None` is the
+    /// built-in choice.
+    pub sharing: Option<String>,
+    /// `vnc.view_only`: whether viewers may only look.
+    pub view_only: bool,
+    /// `display.pixels`: the most pixels that a guest's display may have.
+    pub max_pixels: u32,
 }
 
 impl Default for Config {
@@ -201,17 +267,31 @@ impl Default for Config {
             // In memory, so that no disk can hold up a console; it outlives the daemon, and the guests do not
             // outlive the memory.
             history_dir: Some("/run/xenvnc/history".into()),
+            reverse_listen: Vec::new(),
+            reverse_announce: None,
+            trust_bridge: Vec::new(),
             base: DomainConfig {
                 enabled: true,
                 mode: ConsoleMode::Auto,
                 columns: 80,
                 rows: 25,
+                font: None,
+                resize: false,
                 listen: Listen { address: IpAddr::from([127, 0, 0, 1]), port: None },
                 ports: Ports(5900..=5999),
                 password_file: None,
-                history_lines: 1000,
+                history_lines: 10_000,
                 history_bytes: 256 << 10,
                 chords: None,
+                displays: true,
+                forward: Vec::new(),
+                display_password_file: None,
+                clipboard: None,
+                paste: None,
+                notices: true,
+                sharing: None,
+                view_only: false,
+                max_pixels: DISPLAY_PIXELS,
             },
             overrides: Vec::new(),
         }
@@ -245,10 +325,19 @@ impl Config {
         let mut config = self.base.clone();
         for layer in &self.overrides {
             if glob_match::glob_match(&layer.pattern, name) || glob_match::glob_match(&layer.pattern, uuid) {
-                config.apply(&layer.console, &layer.vnc, &layer.history, &layer.seat);
+                config.apply_block(layer);
             }
         }
         config
+    }
+
+    /// What guests are told to connect to, where there is something to tell: an address of ours that is one.
+    #[must_use]
+    pub fn announced(&self) -> Option<String> {
+        let named = |at: &&SocketAddr| !at.ip().is_unspecified();
+        self.reverse_announce
+            .clone()
+            .or_else(|| self.reverse_listen.iter().find(named).map(ToString::to_string))
     }
 
     /// The configuration of the domains that no `[[domain]]` block matches, and of each block laid over it, with
@@ -256,7 +345,7 @@ impl Config {
     pub fn variants(&self) -> impl Iterator<Item = (String, DomainConfig)> + '_ {
         let blocks = self.overrides.iter().map(|layer| {
             let mut config = self.base.clone();
-            config.apply(&layer.console, &layer.vnc, &layer.history, &layer.seat);
+            config.apply_block(layer);
             (format!("[[domain]] match = {:?}: ", layer.pattern), config)
         });
         std::iter::once((String::new(), self.base.clone())).chain(blocks)
@@ -264,6 +353,7 @@ impl Config {
 
     fn apply(&mut self, layer: Layer) -> Result<(), ConfigError> {
         self.base.apply(&layer.console, &layer.vnc, &layer.history, &layer.seat);
+        self.base.apply_display(&layer.display);
         set(&mut self.control_socket, layer.control.socket.map(|p| p.0));
         set(&mut self.xenstore_wait, layer.xenstore.wait.map(|w| w.0));
         set(&mut self.runtime_dir, layer.console.runtime_dir.map(|p| p.0));
@@ -277,6 +367,14 @@ impl Config {
         if layer.history.enabled == Some(Switch(false)) {
             self.history_dir = None;
         }
+        if let Some(Listens(listens)) = layer.reverse.listen {
+            let at = |listen: Listen| SocketAddr::new(listen.address, listen.port.unwrap_or(REVERSE_PORT));
+            self.reverse_listen = listens.into_iter().map(at).collect();
+        }
+        if let Some(Announce(announce)) = layer.reverse.announce {
+            self.reverse_announce = Some(announce);
+        }
+        set(&mut self.trust_bridge, layer.reverse.trust_bridge.map(|bridges| bridges.0));
         for block in &layer.domain {
             let everywhere_only = [
                 ("console.runtime_dir", block.console.runtime_dir.is_some()),
@@ -302,16 +400,42 @@ impl DomainConfig {
     #[must_use]
     pub fn same_place(&self, other: &Self) -> bool {
         let place = |c: &Self| {
-            (c.mode, c.columns, c.rows, c.listen, c.ports.clone(), c.history_lines, c.history_bytes)
+            (
+                c.mode,
+                c.columns,
+                c.rows,
+                c.font.clone(),
+                c.listen,
+                c.ports.clone(),
+                c.history_lines,
+                c.history_bytes,
+            )
         };
         place(self) == place(other)
+    }
+
+    fn apply_block(&mut self, block: &DomainLayer) {
+        self.apply(&block.console, &block.vnc, &block.history, &block.seat);
+        self.apply_display(&block.display);
+    }
+
+    fn apply_display(&mut self, display: &DisplayLayer) {
+        set(&mut self.displays, display.enabled.map(|enabled| enabled.0));
+        set(&mut self.forward, display.forward.clone().map(|targets| targets.0));
+        set(&mut self.max_pixels, display.pixels.map(|pixels| pixels.0));
+        if let Some(file) = &display.password_file {
+            self.display_password_file = Some(file.0.clone());
+        }
     }
 
     fn apply(&mut self, console: &ConsoleLayer, vnc: &VncLayer, history: &HistoryLayer, seat: &SeatLayer) {
         set(&mut self.mode, console.mode);
         set(&mut self.columns, console.columns.map(|c| c.0));
         set(&mut self.rows, console.rows.map(|c| c.0));
+        set(&mut self.resize, console.resize.map(|r| r.0));
         set(&mut self.enabled, vnc.enabled.map(|e| e.0));
+        set(&mut self.view_only, vnc.view_only.map(|v| v.0));
+        set(&mut self.notices, seat.notices.map(|n| n.0));
         set(&mut self.listen, vnc.listen);
         set(&mut self.ports, vnc.ports.clone());
         set(&mut self.history_lines, history.lines.map(|l| l.0));
@@ -321,6 +445,16 @@ impl DomainConfig {
         }
         if let Some(chords) = &seat.chords {
             self.chords = Some(chords.0.clone());
+        }
+        for (place, word) in [
+            (&mut self.font, &console.font),
+            (&mut self.clipboard, &seat.clipboard),
+            (&mut self.paste, &seat.paste),
+            (&mut self.sharing, &vnc.sharing),
+        ] {
+            if let Some(word) = word {
+                *place = Some(word.0.clone());
+            }
         }
     }
 }
@@ -404,6 +538,45 @@ mod tests {
     }
 
     #[test]
+    fn reverse_listeners_have_a_usual_port_and_are_announced_where_they_have_an_address() {
+        assert_eq!(sets(&[]).unwrap().reverse_listen, []);
+        let config = sets(&["reverse.listen=0.0.0.0,10.0.0.1:5501,[::1]:7"]).unwrap();
+        let listen: Vec<String> = config.reverse_listen.iter().map(ToString::to_string).collect();
+        assert_eq!(listen, ["0.0.0.0:5500", "10.0.0.1:5501", "[::1]:7"]);
+        assert_eq!(config.announced().as_deref(), Some("10.0.0.1:5501"));
+        assert_eq!(sets(&["reverse.listen=0.0.0.0"]).unwrap().announced(), None);
+        let named = sets(&["reverse.listen=::", "reverse.announce=dom0.example:55"]).unwrap();
+        assert_eq!(named.announced().as_deref(), Some("dom0.example:55"));
+        let off = sets(&["reverse.listen=127.0.0.1", "reverse.listen="]).unwrap();
+        assert_eq!(off.reverse_listen, []);
+        let config =
+            file("[reverse]\nlisten = [\"127.0.0.1\"]\ntrust_bridge = [\"xenbr0\", \"xenbr1\"]\n").unwrap();
+        assert_eq!(config.trust_bridge, ["xenbr0", "xenbr1"]);
+        assert_eq!(config.reverse_listen, ["127.0.0.1:5500".parse().unwrap()]);
+    }
+
+    #[test]
+    fn displays_differ_from_domain_to_domain() {
+        let config = file(
+            "[[domain]]\nmatch = \"suse\"\ndisplay.forward = \"10.0.0.7:5901\"\n\
+             display.password_file = \"/x\"\n[[domain]]\nmatch = \"two\"\n\
+             display.forward = [\"unix:/run/x.sock\", \"[fe80::1]:5902\"]\n[[domain]]\nmatch = \"none\"\n\
+             display.enabled = false\n",
+        )
+        .unwrap();
+        let suse = config.domain("suse", "");
+        assert_eq!(suse.forward, [Target::Tcp(([10, 0, 0, 7], 5901).into())]);
+        assert_eq!((suse.displays, suse.display_password_file), (true, Some("/x".into())));
+        let two = config.domain("two", "").forward;
+        assert_eq!(
+            two.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            ["unix:/run/x.sock", "[fe80::1]:5902"]
+        );
+        assert!(!config.domain("none", "").displays);
+        assert_eq!(config.domain("other", "").forward, []);
+    }
+
+    #[test]
     fn set_errors_name_the_argument_and_what_was_wanted() {
         for (argument, part) in [
             ("vnc.prots=1-2", "unknown field `prots`"),
@@ -414,6 +587,17 @@ mod tests {
             ("console.mode=steal", "interpose"),
             ("vnc.listen=everywhere", "ADDR:PORT"),
             ("vnc.enabled=maybe", "true nor false"),
+            ("reverse.listen=somewhere", "ADDR:PORT"),
+            ("reverse.listen=::1,127.0.0.1,::1", "twice"),
+            ("reverse.announce=dom0", "HOST:PORT"),
+            ("reverse.announce=a b:5500", "HOST:PORT"),
+            ("reverse.announce=dom0:0", "HOST:PORT"),
+            ("reverse.trust_bridge=xenbr0,a/b", "\"a/b\""),
+            ("reverse.trust_bridge=..", "interface's name"),
+            ("display.forward=guest", "ADDR:PORT"),
+            ("display.forward=10.0.0.7:0", "ADDR:PORT"),
+            ("display.forward=unix:relative", "unix:/PATH"),
+            ("display.forward=[::1]:1,[::1]:2,[::1]:3,[::1]:4,[::1]:5,[::1]:6", "at most 5"),
             ("vncports", "section.key=value"),
             ("domain.match=x", "section.key=value"),
         ] {

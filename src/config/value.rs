@@ -1,5 +1,6 @@
 //! The values that a configuration can hold, each read from text: a file and `--set` accept the same.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
@@ -67,6 +68,123 @@ impl FromStr for Listen {
     }
 }
 
+/// Several addresses (`reverse.listen`), separated by commas in `--set`; none of them may be there twice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listens(pub Vec<Listen>);
+
+impl FromStr for Listens {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let all = words(text).map(str::parse).collect::<Result<Vec<Listen>, _>>()?;
+        match all.iter().enumerate().find(|(at, listen)| all[..*at].contains(listen)) {
+            Some((_, Listen { address, .. })) => Err(format!("{address} is there twice")),
+            None => Ok(Self(all)),
+        }
+    }
+}
+
+/// What guests are told to connect to (`reverse.announce`): an address or host name, and a port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Announce(pub String);
+
+impl FromStr for Announce {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        /// The longest name that DNS knows, in bytes (RFC 1035 §2.3.4).
+        const HOST_BYTES_MAX: usize = 255;
+        let wrong =
+            || format!("{text:?} is not what a guest can connect to: want HOST:PORT, such as 10.0.0.1:5500");
+        let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+        let literal = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        let is_host = match literal {
+            Some(literal) => literal.parse::<std::net::Ipv6Addr>().is_ok(),
+            None => (1..=HOST_BYTES_MAX).contains(&host.len()) && host.bytes().all(plain),
+        };
+        match port.parse::<u16>() {
+            Ok(1..) if is_host => Ok(Self(text.to_owned())),
+            _ => Err(wrong()),
+        }
+    }
+}
+
+/// Names of network interfaces (`reverse.trust_bridge`), separated by commas in `--set`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Interfaces(pub Vec<String>);
+
+impl FromStr for Interfaces {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        /// The longest name of an interface, in bytes (`IFNAMSIZ` without its NUL).
+        const NAME_BYTES_MAX: usize = 15;
+        let check = |name: &str| {
+            let fits = name.len() <= NAME_BYTES_MAX && !matches!(name, "." | "..");
+            let plain = name.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'/' | b':'));
+            if fits && plain {
+                Ok(name.to_owned())
+            } else {
+                Err(format!("{name:?} is not an interface's name"))
+            }
+        };
+        words(text).map(check).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+/// Where a VNC server inside of a guest listens.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Target {
+    /// `ADDR:PORT`.
+    Tcp(SocketAddr),
+    /// `unix:/path`: a socket on this host.
+    Unix(PathBuf),
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(at) => at.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// The VNC servers of one guest (`display.forward`): the first is its display 0, and so on.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Targets(pub Vec<Target>);
+
+/// How many displays a guest can have: VTs 7 to 11.
+pub const DISPLAYS_MAX: u8 = 5;
+
+impl FromStr for Targets {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parse = |word: &str| match word.strip_prefix("unix:") {
+            Some(path) if path.starts_with('/') && !path.contains('\0') => Ok(Target::Unix(path.into())),
+            None if word.parse::<SocketAddr>().is_ok_and(|at| at.port() != 0) => {
+                word.parse().map(Target::Tcp).map_err(|_| String::new())
+            }
+            _ => Err(format!("{word:?} is not a VNC server's address: want ADDR:PORT or unix:/PATH")),
+        };
+        let all = words(text).map(parse).collect::<Result<Vec<_>, _>>()?;
+        if all.len() > usize::from(DISPLAYS_MAX) {
+            return Err(format!(
+                "{} VNC servers are too many: a guest has at most {DISPLAYS_MAX} displays",
+                all.len()
+            ));
+        }
+        Ok(Self(all))
+    }
+}
+
+/// The words of a list as `--set` and [`Text`] give it.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|word| !word.is_empty())
+}
+
 /// A range of TCP ports (`vnc.ports`), first and last included.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ports(pub RangeInclusive<u16>);
@@ -97,6 +215,27 @@ impl FromStr for Lines {
         match text.parse() {
             Ok(lines) if lines <= MAX_HISTORY_LINES => Ok(Self(lines)),
             _ => Err(format!("{text:?} is not a number of lines from 0 to {MAX_HISTORY_LINES}")),
+        }
+    }
+}
+
+/// The most pixels of a display, from [`MIN_PIXELS`] to [`MAX_PIXELS`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pixels(pub u32);
+
+/// The least that is of use: 640 by 480.
+const MIN_PIXELS: u32 = 640 * 480;
+
+/// A gigabyte of pixels.
+const MAX_PIXELS: u32 = 1 << 28;
+
+impl FromStr for Pixels {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            Ok(pixels) if (MIN_PIXELS..=MAX_PIXELS).contains(&pixels) => Ok(Self(pixels)),
+            _ => Err(format!("{text:?} is not a number of pixels from {MIN_PIXELS} to {MAX_PIXELS}")),
         }
     }
 }
@@ -170,7 +309,19 @@ impl FromStr for Chords {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        Ok(Self(text.split(',').map(|chord| chord.trim().to_owned()).filter(|c| !c.is_empty()).collect()))
+        Ok(Self(words(text).map(str::to_owned).collect()))
+    }
+}
+
+/// A word whose meaning is another module's, and is checked there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Word(pub String);
+
+impl FromStr for Word {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(Self(text.to_owned()))
     }
 }
 
@@ -185,7 +336,23 @@ macro_rules! deserialize_by_from_str {
         }
     )* };
 }
-deserialize_by_from_str!(ConsoleMode, Listen, Ports, Lines, Cells, Bytes, Switch, FilePath, Chords);
+deserialize_by_from_str!(
+    ConsoleMode,
+    Listen,
+    Ports,
+    Lines,
+    Pixels,
+    Cells,
+    Bytes,
+    Switch,
+    FilePath,
+    Chords,
+    Word,
+    Listens,
+    Announce,
+    Interfaces,
+    Targets
+);
 
 struct Text;
 

@@ -14,16 +14,17 @@ use super::seat::{Fall, end_of};
 use crate::xen::Domid;
 use crate::xen::console::{Console, ConsoleEvent, INPUT_LIMIT, RingPosition};
 
-/// How many chunks of output (of up to 4 KiB) the terminal may be behind before the console is read more slowly: 1 MiB,
+/// How many chunks of output (of up to 16 KiB) the terminal may be behind before the console is read more slowly: 1 MiB,
 /// about 10 ms of a pty at full speed.
-const BACKLOG: usize = 256;
+const BACKLOG: usize = 64;
 
 /// What a console tells its seat.
 #[derive(Debug)]
 pub(super) enum FromConsole {
     /// The guest printed this. `answered`: another program reads the console too, and answers the guest's queries.
     Output { bytes: Vec<u8>, answered: bool },
-    /// There is room for typed bytes again, after [`Input::push`] could not take all.
+    /// There is room for typed bytes again, after [`Input::push`] could not take all; or the guest has taken all,
+    /// after [`Input::is_drained`] said that it had not.
     Room,
 }
 
@@ -45,6 +46,10 @@ pub(super) struct Input {
 struct Queue {
     bytes: Vec<u8>,
     refused: bool,
+    /// Bytes that the console holds and the guest has not taken.
+    held: usize,
+    /// The seat waits until there are none.
+    awaited: bool,
 }
 
 impl Input {
@@ -59,7 +64,17 @@ impl Input {
         taken
     }
 
-    /// Moves to the console what it takes; true when a caller of `push` waits for room and there is some now.
+    /// Whether the guest has taken all that was pushed; if not, [`FromConsole::Room`] follows when it has.
+    pub(super) fn is_drained(&self) -> bool {
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let drained = queue.bytes.is_empty() && queue.held == 0;
+        if !drained && !std::mem::replace(&mut queue.awaited, true) {
+            self.filled.notify_one();
+        }
+        drained
+    }
+
+    /// Moves to the console what it takes; true when the seat waits for this.
     fn pump(&self, console: &mut Console) -> bool {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         if !queue.bytes.is_empty() {
@@ -69,7 +84,13 @@ impl Input {
                 queue.bytes = Vec::new();
             }
         }
-        queue.bytes.len() < INPUT_LIMIT && std::mem::take(&mut queue.refused)
+        queue.held = console.waiting();
+        let room = queue.bytes.len() < INPUT_LIMIT && std::mem::take(&mut queue.refused);
+        if queue.awaited && queue.held > 0 {
+            console.tell_when_sent();
+        }
+        let drained = queue.bytes.is_empty() && queue.held == 0 && std::mem::take(&mut queue.awaited);
+        room || drained
     }
 }
 

@@ -80,6 +80,15 @@ pub enum HistoryError {
     },
 }
 
+/// A piece of guest output, as it was recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Printed {
+    /// When, in milliseconds since 1970, by the host's clock; records of earlier versions do not tell.
+    pub at: Option<u64>,
+    /// The bytes.
+    pub bytes: Vec<u8>,
+}
+
 /// The console history of one guest. One process at a time may have it open.
 pub struct HistoryFile {
     directory: PathBuf,
@@ -146,9 +155,11 @@ impl HistoryFile {
     /// # Errors
     /// When the disk is full or gone. The record that failed is not there then, not even in part.
     pub fn append(&mut self, position: Option<RingPosition>, bytes: &[u8]) -> Result<(), HistoryError> {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
         let mut position = position;
         for bytes in bytes.chunks(MAX_RECORD_BYTES) {
-            encode(position, bytes, &mut self.record);
+            encode(now, position, bytes, &mut self.record);
             let size = self.record.len() as u64;
             if self.length + size > self.segment_bytes {
                 self.change_segments()?;
@@ -164,14 +175,14 @@ impl HistoryFile {
         Ok(())
     }
 
-    /// The records' bytes, oldest first. What is appended meanwhile may be seen or not.
+    /// What was recorded, oldest first. What is appended meanwhile may be seen or not.
     ///
     /// # Errors
     /// When the files cannot be opened. What cannot be read ends its segment.
-    pub fn replay(&self) -> Result<impl Iterator<Item = Vec<u8>> + use<>, HistoryError> {
+    pub fn replay(&self) -> Result<impl Iterator<Item = Printed> + use<>, HistoryError> {
         let previous = Segment::open(&self.directory.join("previous"))?;
         let current = Segment::open(&self.directory.join("current"))?;
-        Ok(previous.chain(current).map(|record| record.bytes))
+        Ok(previous.chain(current).map(|record| Printed { at: record.at, bytes: record.bytes }))
     }
 
     /// The position right after the last recorded byte, when the last record has one: what
@@ -354,7 +365,7 @@ mod tests {
     }
 
     fn replayed(history: &HistoryFile) -> Vec<u8> {
-        history.replay().expect("a replay").flatten().collect()
+        history.replay().expect("a replay").flat_map(|printed| printed.bytes).collect()
     }
 
     fn position(index: u32) -> Option<RingPosition> {
@@ -415,7 +426,7 @@ mod tests {
         history.append(position(1), &bytes).expect("append");
         assert_eq!(history.last_position(), position(u32::try_from(bytes.len()).expect("small") + 1));
         assert_eq!(
-            history.replay().expect("a replay").map(|record| record.len()).max(),
+            history.replay().expect("a replay").map(|printed| printed.bytes.len()).max(),
             Some(MAX_RECORD_BYTES)
         );
         assert_eq!(replayed(&open(&directory)), bytes);
@@ -515,7 +526,7 @@ mod tests {
             // What a whole record before the cut holds is there; what the cut is in is not.
             let (mut kept, mut offset) = (Vec::new(), 0);
             for (index, bytes) in &records {
-                offset += if index.is_some() { 24 } else { 12 } + bytes.len();
+                offset += if index.is_some() { 32 } else { 20 } + bytes.len();
                 if offset > cut { break; }
                 kept.extend_from_slice(bytes);
             }

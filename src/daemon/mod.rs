@@ -3,8 +3,10 @@
 //! [`host`] holds the loop that makes the host as xenstore says it should be; one task each drives a seat
 //! ([`seat`]) and a console ([`console`]). Everything that decides is elsewhere and without I/O.
 
+mod asciicast;
 mod console;
 mod control_socket;
+mod displays;
 mod history_dir;
 pub mod history_file;
 mod host;
@@ -13,6 +15,7 @@ mod picture_png;
 mod plain_text;
 mod seat;
 mod settings;
+mod upstream;
 
 use std::path::PathBuf;
 use std::pin::pin;

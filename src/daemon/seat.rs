@@ -2,35 +2,27 @@
 //!
 //! There is no task for a viewer: the seat's task polls all its sockets itself, so that a key press reaches the
 //! console and its echo reaches the viewers without a detour. A seat without viewers sleeps until its console prints.
+//!
+//! `driver` holds the task's turn, `viewers` and `upstreams` the two kinds of connections.
 
-use std::future::{Future, poll_fn};
-use std::io;
-use std::pin::Pin;
+mod driver;
+mod upstreams;
+mod viewers;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
-use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::Sleep;
 
-use super::console::{ConsoleLink, FromConsole};
+use super::console::ConsoleLink;
 use super::host::Look;
-use super::limits::check_open_files;
-use crate::net::{Listener, Stream};
-use crate::rfb::security::Password;
+use super::upstream::UpstreamLink;
+use crate::net::Listener;
 use crate::screen::Picture;
-use crate::seat::{DomainState, Seat, SwitchTarget, ViewerId, VtError, VtNumber};
+use crate::seat::{DomainState, Seat, VtNumber};
 use crate::xen::Uuid;
-
-/// How much one viewer may send before the others have their turn, in bytes.
-const READ_BYTES: usize = 16 * 1024;
-
-/// How many chunks of console output (of up to 4 KiB) are parsed before the viewers have their turn: about 1 ms of work.
-const CHUNKS_PER_TURN: usize = 64;
-
-/// How long a listener rests after a failed accept: the usual reason, too many open files, does not go away at once.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
+use driver::Driver;
 
 /// How long the end of a task may take, or its listening to an order. A task never blocks, so that one that takes this
 /// long is in an endless loop, a defect which must not stop the other domains.
@@ -51,6 +43,8 @@ pub(super) enum SeatCommand {
     Domid(u16),
     /// The configuration changed: the password and chords for viewers from now on.
     Reconfigure(Box<super::settings::Settings>),
+    /// The guest has connected a display.
+    Upstream(Box<UpstreamLink>),
     /// Show a VT to every viewer.
     Switch(VtNumber, oneshot::Sender<Result<(), String>>),
     /// What a VT shows; `None` is the one that a new viewer gets.
@@ -85,21 +79,7 @@ impl SeatTask {
         let (commands, orders) = mpsc::channel(16);
         let counts = Arc::new(SeatCounts::default());
         counts.vt.store(seat.default_vt().get(), Ordering::Relaxed);
-        let driver = Driver {
-            name: name.to_owned(),
-            seat,
-            listener,
-            accept_after: None,
-            viewers: Vec::new(),
-            console: None,
-            orders,
-            counts: counts.clone(),
-            look: look.clone(),
-            console_state: DomainState::Running,
-            guest_state: DomainState::Running,
-            timer: None,
-            typed: Vec::new(),
-        };
+        let driver = Driver::new(name, seat, listener, orders, counts.clone(), look.clone());
         let task = tokio::spawn(async move {
             let _fall = Fall(move || look.lost_seat(uuid));
             driver.run().await;
@@ -136,349 +116,6 @@ impl<F: Fn()> Drop for Fall<F> {
 impl Drop for SeatTask {
     fn drop(&mut self) {
         self.task.abort();
-    }
-}
-
-struct Connection {
-    id: ViewerId,
-    stream: Stream,
-    peer: String,
-    /// The socket is full; the rest of the output waits.
-    blocked: bool,
-}
-
-/// Everything that became ready while the task slept.
-#[derive(Default)]
-struct Ready {
-    output: Vec<FromConsole>,
-    console_gone: bool,
-    orders: Vec<SeatCommand>,
-    host_gone: bool,
-    accepted: Vec<io::Result<(Stream, String)>>,
-    readable: Vec<ViewerId>,
-    timer: bool,
-    writable: bool,
-}
-
-impl Ready {
-    fn any(&self) -> bool {
-        self.console_gone
-            || self.host_gone
-            || self.timer
-            || self.writable
-            || !(self.output.is_empty()
-                && self.orders.is_empty()
-                && self.accepted.is_empty()
-                && self.readable.is_empty())
-    }
-}
-
-struct Driver {
-    name: String,
-    seat: Seat,
-    listener: Listener,
-    accept_after: Option<Instant>,
-    viewers: Vec<Connection>,
-    console: Option<ConsoleLink>,
-    orders: mpsc::Receiver<SeatCommand>,
-    counts: Arc<SeatCounts>,
-    look: Look,
-    /// What there is to say about the console.
-    console_state: DomainState,
-    /// What there is to say about the guest.
-    guest_state: DomainState,
-    timer: Option<Pin<Box<Sleep>>>,
-    /// Typed bytes that the console has not taken yet.
-    typed: Vec<u8>,
-}
-
-impl Driver {
-    async fn run(mut self) {
-        loop {
-            self.set_timer();
-            let ready = poll_fn(|cx| self.poll(cx)).await;
-            if ready.host_gone {
-                return;
-            }
-            self.turn(ready);
-        }
-    }
-
-    /// Arms the timer for the next deadline, if there is one.
-    fn set_timer(&mut self) {
-        let deadline = [self.seat.deadline(), self.accept_after].into_iter().flatten().min();
-        match (deadline, &mut self.timer) {
-            (None, timer) => *timer = None,
-            (Some(at), Some(timer)) if timer.deadline() == at.into() => {}
-            (Some(at), Some(timer)) => timer.as_mut().reset(at.into()),
-            (Some(at), timer) => *timer = Some(Box::pin(tokio::time::sleep_until(at.into()))),
-        }
-    }
-
-    /// Collects what is ready; pending, with every source's waker set, when nothing is.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ready> {
-        let mut ready = Ready::default();
-        while ready.orders.len() < CHUNKS_PER_TURN {
-            match self.orders.poll_recv(cx) {
-                Poll::Ready(Some(order)) => ready.orders.push(order),
-                Poll::Ready(None) => {
-                    ready.host_gone = true;
-                    break;
-                }
-                Poll::Pending => break,
-            }
-        }
-        if let Some(console) = &mut self.console {
-            while ready.output.len() < CHUNKS_PER_TURN {
-                match console.output.poll_recv(cx) {
-                    Poll::Ready(Some(output)) => ready.output.push(output),
-                    Poll::Ready(None) => {
-                        ready.console_gone = true;
-                        break;
-                    }
-                    Poll::Pending => break,
-                }
-            }
-        }
-        if self.accept_after.is_none()
-            && let Poll::Ready(accepted) = self.listener.poll_accept(cx)
-        {
-            ready.accepted.push(accepted);
-        }
-        for viewer in &self.viewers {
-            if viewer.stream.poll_read_ready(cx).is_ready() {
-                ready.readable.push(viewer.id);
-            }
-            if viewer.blocked && viewer.stream.poll_write_ready(cx).is_ready() {
-                ready.writable = true;
-            }
-        }
-        if let Some(timer) = &mut self.timer {
-            ready.timer = timer.as_mut().poll(cx).is_ready();
-        }
-        if ready.any() { Poll::Ready(ready) } else { Poll::Pending }
-    }
-
-    fn turn(&mut self, ready: Ready) {
-        let now = Instant::now();
-        for order in ready.orders {
-            self.obey(order);
-        }
-        for message in ready.output {
-            if let FromConsole::Output { bytes, answered } = message {
-                self.seat.set_answering(VtNumber::CONSOLE, !answered);
-                self.seat.console_output(VtNumber::CONSOLE, &bytes, now);
-            }
-        }
-        if ready.console_gone {
-            self.console = None;
-            self.typed = Vec::new();
-        }
-        for id in ready.readable {
-            self.read(id, now);
-        }
-        if self.accept_after.is_some_and(|at| at <= now) {
-            self.accept_after = None;
-        }
-        for accepted in ready.accepted {
-            self.accept(accepted, now);
-        }
-        if ready.timer {
-            for ended in self.seat.handle_timeout(now) {
-                self.end(ended.id, &ended.reason.to_string());
-            }
-        }
-        self.type_on();
-        loop {
-            self.seat.render(now);
-            // What a viewer took at once makes room for the rest of a large update; no new request is read meanwhile,
-            // so that this ends.
-            if !self.flush() {
-                break;
-            }
-        }
-        let before = self.counts.viewers.swap(self.viewers.len(), Ordering::Relaxed);
-        if before == 0 && !self.viewers.is_empty() {
-            self.look.run_states();
-        }
-        self.counts.vt.store(self.seat.default_vt().get(), Ordering::Relaxed);
-    }
-
-    fn obey(&mut self, order: SeatCommand) {
-        match order {
-            SeatCommand::Console(link) => {
-                self.typed = Vec::new();
-                self.console = Some(link);
-                self.console_state = DomainState::Running;
-                self.show_state();
-            }
-            SeatCommand::State(state) => {
-                self.console = None;
-                self.typed = Vec::new();
-                self.console_state = state;
-                self.show_state();
-            }
-            SeatCommand::Guest(state) => {
-                self.guest_state = state;
-                self.show_state();
-            }
-            SeatCommand::Rename(name) => {
-                self.seat.set_name(&name);
-                self.name = name;
-            }
-            SeatCommand::Domid(domid) => self.seat.set_domid(Some(domid.into())),
-            SeatCommand::Reconfigure(settings) => {
-                self.seat.set_password(settings.password.as_ref().map(|p| Password::new(p.as_bytes())));
-                self.seat.set_chords(settings.chords);
-            }
-            // Whoever asked may have left meanwhile; that is their affair.
-            SeatCommand::Switch(vt, reply) => {
-                let _ = reply.send(self.switch(vt).map_err(|error| error.to_string()));
-            }
-            #[cfg(test)]
-            SeatCommand::Panic => panic!("as ordered"),
-            SeatCommand::Screenshot(vt, reply) => {
-                let vt = vt.unwrap_or_else(|| self.seat.default_vt());
-                let _ = reply.send(self.seat.screenshot(vt));
-            }
-            SeatCommand::History(reply) => {
-                let _ = reply.send(self.seat.history_text(VtNumber::CONSOLE).unwrap_or_default());
-            }
-            SeatCommand::Type(text, reply) => {
-                let result = match &self.console {
-                    None => Err("the domain has no console now".to_owned()),
-                    Some(_) => {
-                        self.seat.type_text(VtNumber::CONSOLE, &text).map_err(|error| error.to_string())
-                    }
-                };
-                let _ = reply.send(result);
-            }
-        }
-    }
-
-    /// Tells viewers how things are. That there is no console is more than how the guest is without it.
-    fn show_state(&mut self) {
-        let state = match &self.console_state {
-            DomainState::Running => &self.guest_state,
-            console => console,
-        };
-        self.seat.set_state(state.clone());
-    }
-
-    /// Moves every viewer, even one that chose its VT by a chord: an operator asked for it by name.
-    fn switch(&mut self, vt: VtNumber) -> Result<(), VtError> {
-        self.seat.switch(SwitchTarget::All, vt, false)?;
-        for viewer in &self.viewers {
-            self.seat.switch(SwitchTarget::One(viewer.id), vt, false)?;
-        }
-        Ok(())
-    }
-
-    fn accept(&mut self, accepted: io::Result<(Stream, String)>, now: Instant) {
-        let (stream, peer) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                tracing::warn!(domain = ?self.name, %error, "cannot accept a viewer");
-                self.accept_after = Some(now + ACCEPT_PAUSE);
-                return;
-            }
-        };
-        if let Err(error) = check_open_files() {
-            tracing::warn!(domain = ?self.name, viewer = %peer, %error, "viewer refused");
-            return;
-        }
-        let mut challenge = [0; 16];
-        if let Err(error) = getrandom::fill(&mut challenge) {
-            tracing::error!(%error, "no random bytes: the viewer is refused");
-            return;
-        }
-        match self.seat.add_viewer(peer.clone(), challenge, now) {
-            Ok(id) => {
-                tracing::info!(domain = ?self.name, viewer = %peer, "viewer came");
-                self.viewers.push(Connection { id, stream, peer, blocked: false });
-            }
-            Err(error) => tracing::warn!(domain = ?self.name, viewer = %peer, %error, "viewer refused"),
-        }
-    }
-
-    fn read(&mut self, id: ViewerId, now: Instant) {
-        let Some(viewer) = self.viewers.iter().find(|v| v.id == id) else { return };
-        let mut buffer = [0; READ_BYTES];
-        let result = match viewer.stream.try_read(&mut buffer) {
-            Ok(0) => Err("it closed the connection".to_owned()),
-            Ok(count) => self.seat.viewer_input(id, &buffer[..count], now).map_err(|error| error.to_string()),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
-            Err(error) => Err(error.to_string()),
-        };
-        if let Err(reason) = result {
-            self.end(id, &reason);
-        }
-    }
-
-    /// Ends one viewer; what it is still owed (a reason for a refusal) is sent if the socket takes it.
-    fn end(&mut self, id: ViewerId, reason: &str) {
-        let Some(at) = self.viewers.iter().position(|v| v.id == id) else { return };
-        let viewer = self.viewers.swap_remove(at);
-        if let Some(output) = self.seat.viewer_output(id) {
-            let _ = viewer.stream.try_write(output);
-        }
-        self.seat.remove_viewer(id);
-        tracing::info!(domain = ?self.name, viewer = %viewer.peer, reason, "viewer left");
-    }
-
-    /// Hands typed bytes to the console. What it does not take stays, and the seat takes no more until it did.
-    fn type_on(&mut self) {
-        match &self.console {
-            Some(console) => loop {
-                if self.typed.is_empty() {
-                    self.seat.take_console_input(VtNumber::CONSOLE, &mut self.typed);
-                }
-                if self.typed.is_empty() {
-                    break;
-                }
-                let taken = console.input.push(&self.typed);
-                self.typed.drain(..taken);
-                if !self.typed.is_empty() {
-                    // Room will be told.
-                    break;
-                }
-            },
-            None => {
-                // Nobody is there to read it, and a later console must not.
-                self.seat.take_console_input(VtNumber::CONSOLE, &mut self.typed);
-                self.typed.clear();
-            }
-        }
-    }
-
-    /// Writes what each viewer's socket takes. True when one took all of something.
-    fn flush(&mut self) -> bool {
-        let mut took_all = false;
-        let mut ended = Vec::new();
-        for viewer in &mut self.viewers {
-            let Some(output) = self.seat.viewer_output(viewer.id) else { continue };
-            viewer.blocked = false;
-            let mut sent = 0;
-            while sent < output.len() {
-                match viewer.stream.try_write(&output[sent..]) {
-                    Ok(count) => sent += count,
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                        viewer.blocked = true;
-                        break;
-                    }
-                    Err(error) => {
-                        ended.push((viewer.id, error.to_string()));
-                        break;
-                    }
-                }
-            }
-            took_all |= sent > 0 && sent == output.len();
-            output.drain(..sent);
-        }
-        for (id, reason) in ended {
-            self.end(id, &reason);
-        }
-        took_all
     }
 }
 

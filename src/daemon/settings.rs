@@ -1,16 +1,19 @@
 //! A domain's configuration made ready for use: files read, chords parsed.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
 use crate::config::{Config, ConfigError, DomainConfig};
 use crate::rfb::security::PASSWORD_BYTES;
-use crate::seat::Chord;
+use crate::screen::FontSize;
+use crate::seat::{Chord, ClipboardPolicy, PastePolicy, Policies, Sharing};
 
 /// The largest password file, in bytes; a VNC password has 8.
 const MAX_PASSWORD_FILE_BYTES: u64 = 4096;
@@ -57,16 +60,26 @@ pub(super) struct Settings {
     /// The password's text, for viewers and for `console/vnc-pass`.
     pub(super) password: Option<Secret>,
     pub(super) chords: Arc<[Chord]>,
+    /// What the guest's own VNC servers ask for.
+    pub(super) display_password: Option<Secret>,
+    pub(super) font: FontSize,
+    /// A viewer's window chooses another.
+    pub(super) fit_font: bool,
+    pub(super) clipboard: ClipboardPolicy,
+    pub(super) paste: PastePolicy,
+    pub(super) sharing: Sharing,
 }
 
 impl Settings {
     /// Reads and parses what `config` names; `place` begins the key in errors.
     fn new(place: &str, config: DomainConfig, secrets: &mut Secrets) -> Result<Self, ConfigError> {
         let wrong = |key: &str, message: String| ConfigError::Value { key: format!("{place}{key}"), message };
-        let password = match &config.password_file {
-            Some(path) => Some(secrets.get(path).map_err(|message| wrong("vnc.password_file", message))?),
-            None => None,
+        let mut password_in = |file: &Option<PathBuf>, key: &str| match file {
+            Some(path) => secrets.get(path).map(Some).map_err(|message| wrong(key, message)),
+            None => Ok(None),
         };
+        let password = password_in(&config.password_file, "vnc.password_file")?;
+        let display_password = password_in(&config.display_password_file, "display.password_file")?;
         let chords = match &config.chords {
             Some(texts) => texts
                 .iter()
@@ -74,7 +87,13 @@ impl Settings {
                 .collect::<Result<_, _>>()?,
             None => Chord::defaults().into(),
         };
-        Ok(Self { config, password, chords })
+        let fit_font = config.font.as_deref().is_none_or(|font| font == "auto");
+        let font = config.font.clone().filter(|_| !fit_font);
+        let font = word(&font).map_err(|message| wrong("console.font", format!("{message}, or auto")))?;
+        let clipboard = word(&config.clipboard).map_err(|message| wrong("seat.clipboard", message))?;
+        let paste = word(&config.paste).map_err(|message| wrong("seat.paste", message))?;
+        let sharing = word(&config.sharing).map_err(|message| wrong("vnc.sharing", message))?;
+        Ok(Self { config, password, chords, display_password, font, fit_font, clipboard, paste, sharing })
     }
 
     /// The settings of one domain, with the passwords that [`Self::check`] read.
@@ -90,9 +109,25 @@ impl Settings {
         Self::new("", config.domain(name, uuid), &mut secrets.clone())
     }
 
+    /// What may change while a seat runs.
+    pub(super) fn policies(&self) -> Policies {
+        Policies {
+            clipboard: self.clipboard,
+            paste: self.paste,
+            allow_resize: self.config.resize,
+            view_only: self.config.view_only,
+            sharing: self.sharing,
+            notices: self.config.notices,
+            max_pixels: self.config.max_pixels,
+        }
+    }
+
     /// Whether a running seat must be told of these.
     pub(super) fn differs(&self, new: &Self) -> bool {
-        self.chords != new.chords || self.password != new.password || self.config != new.config
+        self.chords != new.chords
+            || self.password != new.password
+            || self.display_password != new.display_password
+            || self.config != new.config
     }
 
     /// Checks everything that any domain could need, so that mistakes show at the start and not when a guest boots.
@@ -104,6 +139,12 @@ impl Settings {
         }
         Ok(secrets)
     }
+}
+
+/// The meaning of a word, or the default where there is none.
+fn word<T: Default + FromStr<Err: Display>>(text: &Option<String>) -> Result<T, String> {
+    let text = text.as_deref();
+    text.map_or_else(|| Ok(T::default()), |text| text.parse().map_err(|error: T::Err| error.to_string()))
 }
 
 /// The first line of the password file.
@@ -160,5 +201,20 @@ mod tests {
     fn a_chord_that_is_none_is_named() {
         let text = check("seat.chords=ctrl-alt-f1,ctrl-nonsense").unwrap_err();
         assert!(text.starts_with("seat.chords: \"ctrl-nonsense\""), "{text}");
+    }
+
+    #[test]
+    fn words_that_mean_nothing_are_named() {
+        for (key, good, bad, wanted) in [
+            ("console.font", "12x24", "7x14", "10x20"),
+            ("console.font", "auto", "Auto", "or auto"),
+            ("seat.clipboard", "to-guest", "some", "from-guest"),
+            ("seat.paste", "raw", "", "filtered"),
+            ("vnc.sharing", "displace", "never", "refuse"),
+        ] {
+            assert_eq!(check(&format!("{key}={good}")), Ok(()));
+            let text = check(&format!("{key}={bad}")).unwrap_err();
+            assert!(text.starts_with(&format!("{key}: ")) && text.contains(wanted), "{text}");
+        }
     }
 }

@@ -8,6 +8,7 @@ use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::{Path, PathBuf};
 use std::task::{Context, Poll};
 
+use nix::sys::socket::{Backlog, listen};
 use tokio::net::{TcpListener, UnixListener};
 
 use super::Stream;
@@ -53,6 +54,21 @@ impl Listener {
         let listener = std::net::TcpListener::bind(at).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
         TcpListener::from_std(listener).map(Self::Tcp).map_err(failed)
+    }
+
+    /// Like [`Self::tcp`], for callers that a flood must not keep out: so many may wait to be accepted as the system
+    /// allows, instead of 128.
+    ///
+    /// # Errors
+    /// As [`Self::tcp`].
+    pub fn tcp_for_many(at: SocketAddr) -> Result<Self, BindError> {
+        let listener = Self::tcp(at)?;
+        if let Self::Tcp(socket) = &listener {
+            // Listening again sets nothing but this number.
+            listen(socket, Backlog::MAXCONN)
+                .map_err(|error| BindError::System { address: at.to_string(), source: error.into() })?;
+        }
+        Ok(listener)
     }
 
     /// Listens on a Unix socket that only its owner may use. A socket file that nobody listens on any more (a

@@ -1,6 +1,8 @@
-//! One viewer's byte stream.
+//! The byte stream of a viewer, or of a guest's VNC server.
 
 use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -11,7 +13,7 @@ use tokio::net::{TcpStream, UnixStream};
 /// machine lost power would otherwise hold its place for ever.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
 
-/// A connected viewer, by TCP or by Unix socket. Everything is non-blocking.
+/// A connected viewer or VNC server, by TCP or by Unix socket. Everything is non-blocking.
 #[derive(Debug)]
 pub enum Stream {
     /// By TCP.
@@ -29,6 +31,31 @@ impl Stream {
         let idle = u32::try_from(KEEPALIVE_IDLE.as_secs()).unwrap_or(60);
         let _ = setsockopt(&stream, sockopt::TcpKeepIdle, &idle);
         Self::Tcp(stream)
+    }
+
+    /// Connects to a TCP port.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub async fn connect_tcp(at: SocketAddr) -> io::Result<Self> {
+        TcpStream::connect(at).await.map(Self::tcp)
+    }
+
+    /// Connects to a Unix socket.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub async fn connect_unix(path: &Path) -> io::Result<Self> {
+        UnixStream::connect(path).await.map(Self::Unix)
+    }
+
+    /// The other end's address, where it is a TCP connection that still is one.
+    #[must_use]
+    pub fn peer_address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(stream) => stream.peer_addr().ok(),
+            Self::Unix(_) => None,
+        }
     }
 
     /// Ready when a read would not block: there are bytes, or the viewer is gone.

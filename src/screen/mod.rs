@@ -1,16 +1,20 @@
-//! What a VT shows: text (terminal cells and a font) as tiles, what changed since a viewer last looked, and pictures
-//! for screenshots.
+//! What a VT shows: text (terminal cells and a font) as tiles, what changed since a viewer last looked (for text and for
+//! pixels that come from elsewhere), what is drawn over a screen, and pictures for screenshots.
 //!
 //! A text screen owns no pixels. It answers an encoder's question for a rectangle from cells and glyph bitmaps, most
 //! often with two colours and one bit a pixel.
 
 mod font;
+mod overlay;
 mod picture;
+mod pixels;
 mod text;
 
-pub use font::{Font, FontSize, Glyph, MAX_CELL_HEIGHT, MAX_CELL_WIDTH};
+pub use font::{BadFontSize, Font, FontSize, Glyph, MAX_CELL_HEIGHT, MAX_CELL_WIDTH};
+pub use overlay::{Overlaid, Sprite};
 pub use picture::{Picture, picture};
-pub use text::{TextSeen, TextView};
+pub use pixels::PixelDebt;
+pub use text::{Banner, ScrollBar, TextOverlay, TextSeen, TextView};
 
 use crate::geometry::{Point, Rect, Region};
 

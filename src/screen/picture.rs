@@ -63,6 +63,22 @@ impl Picture {
     }
 }
 
+impl TileSource for Picture {
+    fn size(&self) -> Size {
+        self.size
+    }
+
+    fn tile<'a>(&self, rect: Rect, buf: &'a mut TileBuf) -> Tile<'a> {
+        buf.pixels.clear();
+        for y in 0..rect.height {
+            for x in 0..rect.width {
+                buf.pixels.push(self.pixel(rect.x.saturating_add(x), rect.y.saturating_add(y)));
+            }
+        }
+        Tile::Pixels(&buf.pixels)
+    }
+}
+
 /// Height in pixels of the strips in which [`picture`] asks for a screen.
 const STRIP_HEIGHT: u16 = 64;
 

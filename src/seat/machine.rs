@@ -5,9 +5,14 @@ use std::time::Instant;
 
 use super::chord::Chord;
 use super::console::Console;
-use super::options::{AddViewerError, DomainState, SeatOptions, SwitchTarget, VIEWERS, ViewerId, VtError};
+use super::graphics::Graphics;
+use super::options::{
+    AddViewerError, DomainState, EndedViewer, SeatOptions, SwitchTarget, VIEWERS, ViewerId, VtError,
+};
+use super::policy::Policies;
+use super::upstreams::{Arriving, EndedUpstream};
 use super::viewer::Viewer;
-use super::vt::{Source, Vt, VtNumber};
+use super::vt::{Source, Vt, VtNumber, text_size};
 use crate::rfb::security::{Password, Security};
 use crate::rfb::server::{ServerConnection, ServerOptions};
 use crate::screen::Font;
@@ -22,6 +27,13 @@ pub struct Seat {
     pub(super) viewers: Vec<Viewer>,
     next_viewer: u64,
     default_vt: VtNumber,
+    pub(super) next_upstream: u64,
+    /// Servers in the guest that are not through the handshake.
+    pub(super) arriving: Vec<Arriving>,
+    /// Servers that the seat has ended and the driver does not know of.
+    pub(super) ended: Vec<EndedUpstream>,
+    /// Viewers that must leave and are still there.
+    pub(super) displaced: Vec<EndedViewer>,
     /// The status page does not show how things are.
     pub(super) status_stale: bool,
 }
@@ -37,6 +49,10 @@ impl Seat {
             viewers: Vec::new(),
             next_viewer: 1,
             default_vt: VtNumber::CONSOLE,
+            next_upstream: 1,
+            arriving: Vec::new(),
+            ended: Vec::new(),
+            displaced: Vec::new(),
             status_stale: true,
         }
     }
@@ -57,6 +73,10 @@ impl Seat {
     #[must_use]
     pub const fn default_vt(&self) -> VtNumber {
         self.default_vt
+    }
+
+    pub(super) fn set_default_vt(&mut self, vt: VtNumber) {
+        self.default_vt = vt;
     }
 
     /// The guest has this name now.
@@ -90,6 +110,15 @@ impl Seat {
     pub fn set_chords(&mut self, chords: Arc<[Chord]>) {
         self.options.chords = chords;
         self.status_stale = true;
+    }
+
+    /// What viewers may do from now on: how clipboards and pastes are treated, and whether a window changes the size.
+    pub fn set_policies(&mut self, policies: Policies) {
+        let Policies { clipboard, paste, allow_resize, view_only, sharing, notices, max_pixels } = policies;
+        let options = &mut self.options;
+        (options.clipboard, options.paste, options.allow_resize) = (clipboard, paste, allow_resize);
+        (options.view_only, options.sharing, options.notices) = (view_only, sharing, notices);
+        options.max_pixels = max_pixels;
     }
 
     /// Adds a console. Viewers who were waiting for this VT are moved to it. Nothing happens when it is there, or
@@ -142,6 +171,27 @@ impl Seat {
         }
     }
 
+    /// Whether the console has passed on all that [`Self::take_console_input`] gave: until it has, no more of a long
+    /// text is given. Drivers that cannot know leave it at true.
+    pub fn set_console_drained(&mut self, vt: VtNumber, drained: bool) {
+        if let Some(console) = self.console_mut(vt) {
+            console.set_drained(drained);
+        }
+    }
+
+    /// Whether a long text is on its way to this console.
+    #[must_use]
+    pub fn is_pasting(&self, vt: VtNumber) -> bool {
+        self.vt(vt).and_then(Vt::console).is_some_and(Console::is_pasting)
+    }
+
+    /// Forgets what was typed to a console and not taken: whoever was to read it is gone.
+    pub fn forget_console_input(&mut self, vt: VtNumber) {
+        if let Some(console) = self.console_mut(vt) {
+            console.forget_input();
+        }
+    }
+
     /// Whether this terminal answers the guest's queries (DA, CPR). Off while another reader of the console, such as
     /// `xl console` in a terminal, answers them. On at first.
     pub fn set_answering(&mut self, vt: VtNumber, answering: bool) {
@@ -181,7 +231,7 @@ impl Seat {
             security: self.options.password.clone().map_or(Security::None, Security::VncAuth),
             challenge,
         });
-        self.viewers.push(Viewer::new(id, peer, connection, vt, now));
+        self.viewers.push(Viewer::new(id, peer, connection, vt, self.options.font, now));
         self.status_stale = true;
         self.focus(vt, 1, true);
         Ok(id)
@@ -224,13 +274,27 @@ impl Seat {
     }
 
     /// Moves everybody who is not pinned; returns who that was.
-    fn move_unpinned(&mut self, vt: VtNumber) -> Vec<usize> {
+    pub(super) fn move_unpinned(&mut self, vt: VtNumber) -> Vec<usize> {
         let unpinned: Vec<usize> =
             self.viewers.iter().enumerate().filter(|(_, viewer)| !viewer.pinned).map(|(at, _)| at).collect();
         for at in &unpinned {
             self.show(*at, vt);
         }
         unpinned
+    }
+
+    /// Makes a viewer and the server whose picture it sees known to each other: pointer, clipboards. On a text VT the
+    /// viewer gets a pointer of ours in place of the guest's.
+    pub(super) fn meet(&mut self, at: usize) {
+        let Some(viewer) = self.viewers.get_mut(at) else { return };
+        let found = self.vts.iter_mut().find(|vt| vt.number == viewer.vt).and_then(Vt::graphics_mut);
+        match found {
+            Some(graphics) => {
+                graphics.enter();
+                viewer.meet(graphics, self.options.clipboard, self.options.view_only);
+            }
+            None => viewer.leave_graphics(),
+        }
     }
 
     pub(super) fn pin(&mut self, at: usize, pin: bool) {
@@ -244,11 +308,16 @@ impl Seat {
     pub(super) fn show(&mut self, at: usize, vt: VtNumber) {
         let Some(old) = self.viewers.get(at).map(|viewer| viewer.vt).filter(|old| *old != vt) else { return };
         self.leave_input(at);
-        let size = self.ensure_picture(vt);
+        let mut size = self.ensure_picture(vt);
         let name = self.desktop_name(vt);
+        let terminal = self.vts.iter().find(|have| have.number == vt).and_then(Vt::terminal);
         if let Some(viewer) = self.viewers.get_mut(at) {
+            if let Some(terminal) = terminal {
+                size = text_size(terminal, Font::builtin(viewer.font));
+            }
             viewer.show(vt, size, &name);
         }
+        self.meet(at);
         self.status_stale = true;
         self.focus(old, 0, false);
         self.focus(vt, 1, true);
@@ -269,6 +338,12 @@ impl Seat {
         let Some(viewer) = self.viewers.get_mut(at) else { return };
         let (vt, place, modifiers) = (viewer.vt, viewer.pointer.place(), viewer.keyboard.held().into());
         let buttons = viewer.pointer.leave();
+        let told = std::mem::take(&mut viewer.told_pointer);
+        if told.buttons != 0
+            && let Some(graphics) = self.graphics_at(vt)
+        {
+            graphics.pointer(0, told.x, told.y);
+        }
         if let Some(console) = self.console_mut(vt) {
             for button in buttons {
                 let action = MouseAction::Release(button);
@@ -304,6 +379,11 @@ impl Seat {
 
     pub(super) fn console_mut(&mut self, vt: VtNumber) -> Option<&mut Console> {
         self.vts.iter_mut().find(|have| have.number == vt)?.console_mut()
+    }
+
+    /// The server whose picture a VT shows, if it is such a VT.
+    pub(super) fn graphics_at(&mut self, vt: VtNumber) -> Option<&mut Graphics> {
+        self.vts.iter_mut().find(|have| have.number == vt)?.graphics_mut()
     }
 
     pub(super) fn viewer_place(&self, id: ViewerId) -> Option<usize> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::chord::Chord;
+use super::policy::{ClipboardPolicy, PastePolicy, Sharing};
 use super::vt::VtNumber;
 use crate::rfb::security::Password;
 use crate::rfb::server::ServerError;
@@ -15,6 +16,9 @@ pub const VIEWERS: usize = 32;
 
 /// The time that a viewer has to get through the handshake, a person's typing of a password included.
 pub const HANDSHAKE: Duration = Duration::from_secs(30);
+
+/// The most pixels of a guest's display unless told otherwise: two screens of 4K side by side. A pixel takes four bytes.
+pub const MAX_PIXELS: u32 = 2 * 3840 * 2160;
 
 /// How a seat is made.
 #[derive(Debug, Clone)]
@@ -33,6 +37,8 @@ pub struct SeatOptions {
     pub history_lines: usize,
     /// The font of its text VTs.
     pub font: FontSize,
+    /// Whether a viewer's window chooses another font: the largest in which the screen fits into it.
+    pub fit_font: bool,
     /// The key combinations that switch VTs; one list for all seats that are configured alike.
     pub chords: Arc<[Chord]>,
     /// What viewers must know, if anything.
@@ -40,6 +46,18 @@ pub struct SeatOptions {
     /// Whether a viewer may give a text VT another size. The guest cannot learn it from its console, except by asking
     /// the terminal, so that most programs go on with the old one: off unless asked for.
     pub allow_resize: bool,
+    /// Whether viewers may only look: what they type, click and cut does not reach the guest. They may still change VTs.
+    pub view_only: bool,
+    /// What becomes of the others when a viewer asks to be alone.
+    pub sharing: Sharing,
+    /// Whether a viewer that is moved to another VT by the seat itself sees a short notice.
+    pub notices: bool,
+    /// The most pixels of a guest's display.
+    pub max_pixels: u32,
+    /// Which way clipboard texts may go.
+    pub clipboard: ClipboardPolicy,
+    /// What becomes of control characters in a paste.
+    pub paste: PastePolicy,
 }
 
 impl Default for SeatOptions {
@@ -52,9 +70,16 @@ impl Default for SeatOptions {
             rows: 25,
             history_lines: 1000,
             font: FontSize::default(),
+            fit_font: false,
             chords: Chord::defaults().into(),
             password: None,
             allow_resize: false,
+            view_only: false,
+            sharing: Sharing::default(),
+            notices: true,
+            max_pixels: MAX_PIXELS,
+            clipboard: ClipboardPolicy::default(),
+            paste: PastePolicy::default(),
         }
     }
 }
@@ -139,6 +164,8 @@ pub struct ViewerInfo {
 pub enum VtKind {
     /// A console of the guest.
     Console,
+    /// The picture of an RFB server in the guest.
+    Graphics,
     /// Our own page about the seat.
     Status,
 }
@@ -150,12 +177,14 @@ pub struct VtInfo {
     pub number: VtNumber,
     /// What it shows.
     pub kind: VtKind,
-    /// Columns.
+    /// Columns; of a graphics VT pixels.
     pub columns: u16,
-    /// Rows.
+    /// Rows; of a graphics VT pixels.
     pub rows: u16,
-    /// What the guest called its window, if it did; guest text without control characters.
+    /// What the guest called its window, if it did; guest text, for a graphics VT as it came.
     pub title: String,
+    /// How a graphics VT is connected.
+    pub origin: String,
     /// How many viewers look at it.
     pub viewers: usize,
 }
@@ -180,6 +209,12 @@ pub enum EndReason {
         /// The time that it had.
         limit: Duration,
     },
+    /// Another viewer asked to be alone, and [`Sharing::Displace`] holds.
+    #[error("another viewer asked to be alone")]
+    Displaced,
+    /// It asked to be alone, others were there, and [`Sharing::Refuse`] holds.
+    #[error("the viewer asked to be alone and there are others")]
+    NotAlone,
 }
 
 /// Why a viewer is not let in.

@@ -37,6 +37,14 @@ impl CellPlace {
     }
 }
 
+/// What a viewer has told a display in the guest of its pointer.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct ToldPointer {
+    pub(super) buttons: u16,
+    pub(super) x: u16,
+    pub(super) y: u16,
+}
+
 /// The pointer of one viewer.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Pointer {

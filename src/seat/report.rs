@@ -1,12 +1,14 @@
 //! What a seat tells: its VTs and viewers, screenshots, history, names, and the status page.
 
+use std::time::Instant;
+
 use super::machine::Seat;
 use super::options::{ViewerInfo, VtInfo};
 use super::status_page::{self, Facts};
 use super::viewer::Viewer;
 use super::vt::{Source, Vt, VtNumber, text_size};
 use crate::geometry::Size;
-use crate::screen::{Picture, TextView, picture};
+use crate::screen::{Picture, TextOverlay, TextView, picture};
 use crate::terminal::{FunctionKeys, Options, Terminal, View};
 
 impl Seat {
@@ -23,14 +25,38 @@ impl Seat {
         Some(text)
     }
 
-    /// The picture of a VT, as a viewer sees it that is not scrolled back; `None` when there is no such VT.
+    /// The picture of a VT, as a viewer sees it that is not scrolled back; `None` when there is no such VT. The picture of
+    /// a display that nobody looks at may be old: see [`begin_screenshot`](Self::begin_screenshot).
     #[must_use]
     pub fn screenshot(&self, vt: VtNumber) -> Option<Picture> {
         let have = self.vt(vt)?;
+        if let Some(graphics) = have.graphics() {
+            return Some(picture(graphics.canvas()));
+        }
         let font = self.font();
-        let shot =
-            |terminal: &Terminal| picture(&TextView { terminal, view: View::Live, font, show_cursor: true });
+        let shot = |terminal: &Terminal| {
+            picture(&TextView {
+                terminal,
+                view: View::Live,
+                font,
+                show_cursor: true,
+                overlay: TextOverlay::default(),
+            })
+        };
         Some(have.terminal().map_or_else(|| shot(&self.new_status_terminal()), shot))
+    }
+
+    /// Brings a VT's picture up to date, as for a viewer that begins to look at it.
+    pub fn begin_screenshot(&mut self, vt: VtNumber) {
+        if let Some(graphics) = self.graphics_at(vt) {
+            graphics.enter();
+        }
+    }
+
+    /// True when a VT's picture is as up to date as it gets. Ask in each turn after
+    /// [`begin_screenshot`](Self::begin_screenshot); it takes a second at most.
+    pub fn is_screenshot_ready(&mut self, vt: VtNumber, now: Instant) -> bool {
+        self.graphics_at(vt).is_none_or(|graphics| graphics.is_showable(now))
     }
 
     /// The VTs, by number.
@@ -39,12 +65,20 @@ impl Seat {
         let info = |vt: &Vt| VtInfo {
             number: vt.number,
             kind: vt.kind(),
-            columns: vt.terminal().map_or(self.options.columns, Terminal::columns),
-            rows: vt.terminal().map_or(self.options.rows, Terminal::rows),
+            columns: match &vt.source {
+                Source::Graphics(graphics) => graphics.size().width,
+                _ => vt.terminal().map_or(self.options.columns, Terminal::columns),
+            },
+            rows: match &vt.source {
+                Source::Graphics(graphics) => graphics.size().height,
+                _ => vt.terminal().map_or(self.options.rows, Terminal::rows),
+            },
             title: match &vt.source {
                 Source::Console(console) => console.title().to_owned(),
+                Source::Graphics(graphics) => graphics.name.clone(),
                 Source::Status(_) => String::new(),
             },
+            origin: vt.graphics().map_or_else(String::new, |graphics| graphics.origin.clone()),
             viewers: self.viewers.iter().filter(|viewer| viewer.vt == vt.number).count(),
         };
         self.vts.iter().map(info).collect()
@@ -66,6 +100,9 @@ impl Seat {
 
     /// Makes sure that a VT has something to show, and returns its size.
     pub(super) fn ensure_picture(&mut self, vt: VtNumber) -> Size {
+        if let Some(graphics) = self.vt(vt).and_then(Vt::graphics) {
+            return graphics.size();
+        }
         let font = self.font();
         let missing = self.vt(vt).is_none_or(|vt| vt.terminal().is_none());
         if missing {

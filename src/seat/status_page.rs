@@ -81,11 +81,14 @@ fn heading(facts: &Facts<'_>) -> String {
 fn vt_line(vt: &VtInfo) -> String {
     let kind = match vt.kind {
         VtKind::Console => "console",
+        VtKind::Graphics => "display",
         VtKind::Status => "this page",
     };
     let mut line = format!("  {:<4} {kind:<10} {}x{}", vt.number.to_string(), vt.columns, vt.rows);
-    if !vt.title.is_empty() {
-        let _ = write!(line, "  {}", plain(&vt.title));
+    for text in [&vt.title, &vt.origin] {
+        if !text.is_empty() {
+            let _ = write!(line, "  {}", plain(text));
+        }
     }
     line
 }
@@ -114,6 +117,8 @@ fn chord_lines(chords: &[Chord], columns: usize) -> Vec<String> {
     }
     words.extend(own.iter().map(ToString::to_string));
     words.push("Shift-PgUp, PgDn, Home, End -> history".to_owned());
+    words.push("Ctrl-Shift-F -> search".to_owned());
+    words.push("mouse -> select".to_owned());
     words.push("middle button, Shift-Insert -> paste".to_owned());
     let mut lines: Vec<String> = Vec::new();
     for word in words {
@@ -151,6 +156,7 @@ mod tests {
             columns: 80,
             rows: 25,
             title: "vim".to_owned(),
+            origin: String::new(),
             viewers: viewers.len(),
         };
         let facts = Facts { options, state, vts: &[vt], viewers, columns: 80, rows: 25 };

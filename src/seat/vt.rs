@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::console::Console;
+use super::graphics::Graphics;
 use super::options::VtKind;
 use crate::geometry::Size;
 use crate::screen::Font;
@@ -20,6 +21,8 @@ impl VtNumber {
     pub const CONSOLE: Self = Self(1);
     /// The first graphics VT.
     pub const GRAPHICS: Self = Self(7);
+    /// The last graphics VT.
+    pub const LAST_GRAPHICS: Self = Self(11);
     /// The status page.
     pub const STATUS: Self = Self(12);
 
@@ -30,6 +33,12 @@ impl VtNumber {
             1..=12 => Some(Self(number)),
             _ => None,
         }
+    }
+
+    /// True for F7 to F11.
+    #[must_use]
+    pub const fn is_graphics(self) -> bool {
+        Self::GRAPHICS.0 <= self.0 && self.0 <= Self::LAST_GRAPHICS.0
     }
 
     /// Its number, 1 to 12.
@@ -80,6 +89,8 @@ pub(super) struct Vt {
 pub(super) enum Source {
     /// A console of the guest.
     Console(Box<Console>),
+    /// An RFB server in the guest.
+    Graphics(Box<Graphics>),
     /// Our own page. It has a terminal only while somebody looks.
     Status(Option<Box<Terminal>>),
 }
@@ -89,6 +100,7 @@ impl Vt {
     pub(super) fn terminal(&self) -> Option<&Terminal> {
         match &self.source {
             Source::Console(console) => Some(&console.terminal),
+            Source::Graphics(_) => None,
             Source::Status(terminal) => terminal.as_deref(),
         }
     }
@@ -97,6 +109,7 @@ impl Vt {
     pub(super) fn terminal_mut(&mut self) -> Option<&mut Terminal> {
         match &mut self.source {
             Source::Console(console) => Some(&mut console.terminal),
+            Source::Graphics(_) => None,
             Source::Status(terminal) => terminal.as_deref_mut(),
         }
     }
@@ -105,7 +118,7 @@ impl Vt {
     pub(super) fn console(&self) -> Option<&Console> {
         match &self.source {
             Source::Console(console) => Some(console),
-            Source::Status(_) => None,
+            Source::Graphics(_) | Source::Status(_) => None,
         }
     }
 
@@ -113,7 +126,23 @@ impl Vt {
     pub(super) fn console_mut(&mut self) -> Option<&mut Console> {
         match &mut self.source {
             Source::Console(console) => Some(console),
-            Source::Status(_) => None,
+            Source::Graphics(_) | Source::Status(_) => None,
+        }
+    }
+
+    /// The server whose picture it shows.
+    pub(super) fn graphics(&self) -> Option<&Graphics> {
+        match &self.source {
+            Source::Graphics(graphics) => Some(graphics),
+            Source::Console(_) | Source::Status(_) => None,
+        }
+    }
+
+    /// The server whose picture it shows.
+    pub(super) fn graphics_mut(&mut self) -> Option<&mut Graphics> {
+        match &mut self.source {
+            Source::Graphics(graphics) => Some(graphics),
+            Source::Console(_) | Source::Status(_) => None,
         }
     }
 
@@ -121,6 +150,7 @@ impl Vt {
     pub(super) const fn kind(&self) -> VtKind {
         match self.source {
             Source::Console(_) => VtKind::Console,
+            Source::Graphics(_) => VtKind::Graphics,
             Source::Status(_) => VtKind::Status,
         }
     }

@@ -5,10 +5,14 @@
 
 pub mod console;
 pub mod domains;
+pub mod event_channel;
 mod identity;
+pub mod offer;
 pub mod paths;
 pub mod publish;
 pub mod store;
 pub mod sys;
+pub mod vchan;
+pub mod vif;
 
 pub use identity::{Domid, DomidError, Uuid, UuidError};

@@ -5,6 +5,9 @@ use super::Domid;
 /// The directory with one directory per domain.
 pub const DOMAINS: &str = "/local/domain";
 
+/// The directory of what only the toolstack sees, one directory per domain.
+pub const LIBXL: &str = "/libxl";
+
 /// The directory of our own records, one directory per domain, readable by domain 0 only.
 pub const RECORDS: &str = "/tool/xenvnc";
 
@@ -42,6 +45,19 @@ pub fn console(domid: Domid) -> String {
 #[must_use]
 pub fn console_node(domid: Domid, node: &str) -> String {
     format!("{DOMAINS}/{domid}/console/{node}")
+}
+
+/// The directory of what we write for the guest itself: `reverse-address` and `token`.
+#[must_use]
+pub fn invitation(domid: Domid) -> String {
+    format!("{DOMAINS}/{domid}/xenvnc")
+}
+
+/// The directory in which a guest says which displays it offers by vchan, one directory a display. The guest can write
+/// anything there.
+#[must_use]
+pub fn displays(domid: Domid) -> String {
+    format!("{DOMAINS}/{domid}/data/xenvnc/display")
 }
 
 /// A node that only the toolstack sees: `type`, `device/vfb/0` and so on.

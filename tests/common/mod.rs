@@ -3,6 +3,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "failing is how a test reports")]
 
+pub mod vchan;
 pub mod xenstored;
 
 use std::future::Future;

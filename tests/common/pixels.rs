@@ -51,7 +51,7 @@ impl Format {
         Colour::rgb(channel(0), channel(1), channel(2))
     }
 
-    fn bytes(self) -> usize {
+    pub fn bytes(self) -> usize {
         usize::from(self.bits / 8)
     }
 

@@ -2,8 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use xenvnc::seat::{Seat, SeatOptions, ViewerId, VtNumber};
+use xenvnc::rfb::client::ClientOptions;
+use xenvnc::screen::Picture;
+use xenvnc::seat::{EndedUpstream, Seat, SeatOptions, UpstreamId, ViewerId, VtNumber};
 
+use super::display::Display;
 use super::pixels::Format;
 use super::viewer::{self, Viewer};
 
@@ -25,9 +28,18 @@ pub struct Guest {
     pub follows: bool,
 }
 
+/// A display of the guest that is connected to the seat.
+pub struct Connected {
+    pub id: UpstreamId,
+    pub display: Display,
+}
+
 pub struct Scene {
     pub seat: Seat,
     pub guests: Vec<Guest>,
+    pub displays: Vec<Connected>,
+    /// Displays that the seat has ended.
+    pub ended: Vec<EndedUpstream>,
     pub now: Instant,
     /// What was typed to F1.
     pub typed: Vec<u8>,
@@ -48,7 +60,14 @@ impl Scene {
     pub fn with(options: SeatOptions) -> Self {
         let mut seat = Seat::new(options);
         seat.add_console(F1);
-        Self { seat, guests: Vec::new(), now: Instant::now(), typed: Vec::new() }
+        Self {
+            seat,
+            guests: Vec::new(),
+            displays: Vec::new(),
+            ended: Vec::new(),
+            now: Instant::now(),
+            typed: Vec::new(),
+        }
     }
 
     /// A viewer that is through the handshake and has the whole picture.
@@ -67,6 +86,26 @@ impl Scene {
     /// One that takes what most viewers take.
     pub fn join_usual(&mut self) -> usize {
         self.join(ALL, Format::RGB888)
+    }
+
+    /// The guest connects a display for this VT, and lets the seat answer.
+    pub fn connect(&mut self, vt: VtNumber, display: Display) -> usize {
+        let options = ClientOptions::local();
+        let id = self.seat.add_upstream(vt, "a test".to_owned(), options, self.now).unwrap();
+        self.displays.push(Connected { id, display });
+        self.turn();
+        self.displays.len() - 1
+    }
+
+    pub fn display(&mut self, at: usize) -> &mut Display {
+        &mut self.displays[at].display
+    }
+
+    /// The display's connection is lost.
+    pub fn disconnect(&mut self, at: usize) {
+        let gone = self.displays.remove(at);
+        self.seat.remove_upstream(gone.id);
+        self.turn();
     }
 
     pub fn viewer(&mut self, at: usize) -> &mut Viewer {
@@ -96,8 +135,28 @@ impl Scene {
                     self.seat.viewer_input(guest.id, &sent, self.now).unwrap();
                 }
             }
+            for connected in &mut self.displays {
+                connected.display.answer();
+                let sent = std::mem::take(&mut connected.display.outgoing);
+                if !sent.is_empty() {
+                    moved = true;
+                    self.seat.upstream_input(connected.id, &sent, self.now).unwrap();
+                }
+            }
             self.seat.take_console_input(F1, &mut self.typed);
             self.seat.render(self.now);
+            for connected in &mut self.displays {
+                let Some(output) = self.seat.upstream_output(connected.id) else { continue };
+                let output = std::mem::take(output);
+                if !output.is_empty() {
+                    moved = true;
+                    connected.display.feed(&output);
+                }
+            }
+            for ended in self.seat.take_ended_upstreams() {
+                self.displays.retain(|connected| connected.id != ended.id);
+                self.ended.push(ended);
+            }
             for guest in self.guests.iter_mut().filter(|guest| guest.reads) {
                 let output = std::mem::take(self.seat.viewer_output(guest.id).unwrap());
                 if !output.is_empty() {
@@ -132,6 +191,13 @@ impl Scene {
             let picture = self.seat.screenshot(info.vt).unwrap();
             assert_eq!(guest.viewer.differs(&picture), None, "{info:?}");
         }
+    }
+
+    /// What a display shows.
+    pub fn picture(&self, at: usize) -> Picture {
+        let display = &self.displays[at].display;
+        let pixels = display.pixels.iter().map(|pixel| xenvnc::rfb::tile::Colour(*pixel)).collect();
+        Picture { size: display.size, pixels }
     }
 
     pub fn take_typed(&mut self) -> String {

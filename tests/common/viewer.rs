@@ -13,6 +13,7 @@ pub const HEXTILE: i32 = 5;
 pub const ZRLE: i32 = 16;
 pub const DESKTOP_SIZE: i32 = -223;
 pub const LAST_RECT: i32 = -224;
+pub const CURSOR: i32 = -239;
 pub const DESKTOP_NAME: i32 = -307;
 pub const EXTENDED_DESKTOP_SIZE: i32 = -308;
 
@@ -46,6 +47,8 @@ pub struct Viewer {
     /// Pixels that came in rectangles of pixels.
     pub painted: u64,
     pub cut_text: Option<String>,
+    /// The size of the pointer that it was told to draw.
+    pub cursor: Option<Size>,
     /// Status of the last ExtendedDesktopSize that answered a client.
     pub resize_status: Option<u16>,
     /// What came instead of being let in.
@@ -72,6 +75,7 @@ impl Viewer {
             copies: 0,
             painted: 0,
             cut_text: None,
+            cursor: None,
             resize_status: None,
             refusal: None,
             waiting: false,
@@ -157,6 +161,27 @@ impl Viewer {
             pairs.enumerate().find(|(_, (shown, wanted))| !self.format.shows(**shown, **wanted))?;
         let width = usize::from(picture.size.width);
         Some(format!("pixel ({}, {}) is {shown:x?}, wanted {wanted:x?}", at % width, at / width))
+    }
+
+    /// The same without what is right of `width` pixels, where a scroll bar may be.
+    pub fn differs_left_of(&self, width: u16, picture: &Picture) -> Option<String> {
+        let mut picture = picture.clone();
+        let row = usize::from(picture.size.width);
+        for (pixel, shown) in picture
+            .pixels
+            .iter_mut()
+            .zip(&self.canvas.pixels)
+            .enumerate()
+            .filter_map(|(at, pair)| (at % row >= usize::from(width)).then_some(pair))
+        {
+            *pixel = *shown;
+        }
+        self.differs(&picture)
+    }
+
+    /// What it shows, as it is sent without a loss of colours.
+    pub fn picture(&self) -> Picture {
+        Picture { size: self.canvas.size, pixels: self.canvas.pixels.clone() }
     }
 
     /// Takes bytes from the server, in pieces of any size.
@@ -293,6 +318,12 @@ impl Viewer {
             DESKTOP_NAME => {
                 let length = bytes.u32()? as usize;
                 self.name = String::from_utf8(bytes.take(length)?.to_vec()).unwrap();
+                return Some(false);
+            }
+            CURSOR => {
+                let mask = usize::from(rect.width).div_ceil(8) * usize::from(rect.height);
+                bytes.take(rect.area() as usize * self.format.bytes() + mask)?;
+                self.cursor = Some(rect.size());
                 return Some(false);
             }
             LAST_RECT => return Some(true),

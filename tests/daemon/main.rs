@@ -5,10 +5,12 @@
 #![expect(clippy::expect_used, reason = "a test may stop at the first thing that does not work")]
 #![expect(clippy::print_stderr, reason = "the daemon's log belongs beside a failed assertion")]
 
+mod bridge;
 mod command_line;
 #[path = "../common/mod.rs"]
 mod common;
 mod configuration;
+mod displays;
 mod domains;
 #[path = "../viewers/guest.rs"]
 mod guest;
@@ -17,6 +19,7 @@ mod guest;
 mod host;
 mod many;
 mod ports;
+mod real_displays;
 mod reload;
 mod restart;
 mod store_loss;

@@ -4,7 +4,7 @@ use crate::host::{Host, eventually, text};
 use crate::{INTERPOSE, await_problem, await_row, await_served, status};
 
 /// Waits until our own toolstack is connected again.
-fn await_store(host: &Host) {
+pub(crate) fn await_store(host: &Host) {
     eventually("xenstored", || {
         host.toolstack(async |t| t.store.list("/").await).map(drop).map_err(|error| error.to_string())
     });

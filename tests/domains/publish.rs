@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use xenvnc::xen::domains::{Domain, census, read_domain};
-use xenvnc::xen::publish::{DEFAULT_PORTS, Endpoint, Ports, Published, Publisher};
+use xenvnc::xen::publish::{DEFAULT_PORTS, Endpoint, Invitation, Ports, Published, Publisher};
 use xenvnc::xen::store::{Store, WatchEvent};
 use zeroize::Zeroizing;
 
@@ -426,4 +426,61 @@ async fn many_domains_are_published_at_once() {
     println!("100 domains published: {:?}", start.elapsed());
     assert_eq!(host.publisher.records().await.unwrap().len(), 100);
     assert_eq!(host.console(100, "vnc-port").unwrap(), "5900");
+}
+
+/// What a guest is told.
+fn invitation(token: &str) -> Invitation {
+    Invitation { address: Some("10.0.0.1:5500".into()), token: Zeroizing::new(token.into()) }
+}
+
+#[tokio::test]
+async fn an_invitation_is_for_its_guest_only_and_is_removed_with_its_record() {
+    let host = Host::start().await;
+    let domain = host.make(7).await;
+    let publisher = &host.publisher;
+    assert!(publisher.invite(domain.domid, domain.uuid, &invitation("first")).await.unwrap());
+    let dump = host.xenstored.dump("/local/domain/7");
+    for line in [
+        "/local/domain/7/xenvnc/reverse-address = \"10.0.0.1:5500\"   (n0,r7)",
+        "/local/domain/7/xenvnc/token = \"first\"   (n0,r7)",
+    ] {
+        assert!(dump.contains(line), "{dump}");
+    }
+    assert!(!host.xenstored.dump("/tool").contains("first"));
+
+    // Replaced by the next one, and an address that is not known is not told.
+    let next = Invitation { address: None, token: Zeroizing::new("second".into()) };
+    assert!(publisher.invite(domain.domid, domain.uuid, &next).await.unwrap());
+    assert_eq!(host.xenstored.independent_list("/local/domain/7/xenvnc").unwrap(), ["token"]);
+    assert_eq!(host.xenstored.independent_read("/local/domain/7/xenvnc/token").unwrap(), "second");
+
+    // The endpoint comes and goes without it, and it without the endpoint.
+    host.publish(&domain, 5999).await;
+    publisher.withdraw(domain.domid, domain.uuid).await.unwrap();
+    assert_eq!(host.xenstored.independent_read("/local/domain/7/xenvnc/token").unwrap(), "second");
+    host.publish(&domain, 5999).await;
+    publisher.withdraw_invitation(domain.domid, domain.uuid).await.unwrap();
+    assert!(host.xenstored.independent_list("/local/domain/7/xenvnc").is_err());
+    assert_eq!(host.console(7, "vnc-port").unwrap(), "5999");
+    publisher.withdraw(domain.domid, domain.uuid).await.unwrap();
+    assert!(host.xenstored.independent_list("/tool/xenvnc").is_err());
+}
+
+#[tokio::test]
+async fn an_invitation_of_another_life_is_neither_written_nor_left() {
+    let host = Host::start().await;
+    let domain = host.make(7).await;
+    let publisher = &host.publisher;
+    assert!(!publisher.invite(domain.domid, uuid(8), &invitation("x")).await.unwrap());
+    assert!(host.xenstored.independent_list("/local/domain/7/xenvnc").is_err());
+    assert!(!publisher.invite(domid(9), uuid(9), &invitation("x")).await.unwrap());
+    assert!(host.xenstored.independent_list("/local/domain/9").is_err(), "a home was made");
+
+    // What a crashed run left to a guest that is preserved under another UUID.
+    assert!(publisher.invite(domain.domid, domain.uuid, &invitation("x")).await.unwrap());
+    host.toolstack.store.write("/local/domain/7/vm", format!("/vm/{}", uuid(8)).as_bytes()).await.unwrap();
+    let preserved = host.read(7).await;
+    publisher.take_over(&[preserved]).await.unwrap();
+    assert!(host.xenstored.independent_list("/local/domain/7/xenvnc").is_err());
+    assert!(host.xenstored.independent_list("/tool/xenvnc").is_err());
 }

@@ -5,9 +5,11 @@
 
 mod abilities;
 mod client;
+mod client_hostile;
 mod connection;
 mod encodings;
 mod foreign;
 mod hostile;
+mod oracles;
 mod screen;
 mod viewer;

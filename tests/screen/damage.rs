@@ -1,10 +1,12 @@
 //! Damage is enough: a viewer that applies it has the picture of one who painted everything.
 
+use std::sync::OnceLock;
+
 use proptest::prelude::*;
 use xenvnc::geometry::Rect;
 use xenvnc::rfb::tile::{Colour, TileBuf, TileSource};
-use xenvnc::screen::{Damage, Font, FontSize, Picture, TextSeen, TextView, picture};
-use xenvnc::terminal::{Options, Terminal, View};
+use xenvnc::screen::{Banner, Damage, Font, FontSize, Picture, TextOverlay, TextSeen, TextView, picture};
+use xenvnc::terminal::{Options, Place, SelectBy, Selected, Terminal, View};
 
 use super::writing::writing;
 
@@ -14,12 +16,26 @@ struct Viewer {
     seen: TextSeen,
     back: u64,
     show_cursor: bool,
+    selection: Option<Selected>,
+    banner: Option<Banner<'static>>,
+}
+
+/// One of two banners, in a row.
+fn banner(which: bool, row: u16) -> Banner<'static> {
+    static TERMINALS: OnceLock<[Terminal; 2]> = OnceLock::new();
+    let made = |text: &str| {
+        let mut terminal = Terminal::new(Options { rows: 1, columns: 24, ..Options::default() });
+        terminal.feed(text.as_bytes());
+        terminal
+    };
+    let [one, other] = TERMINALS.get_or_init(|| [made("\x1b[7mone 漢"), made("\x1b[44mother")]);
+    Banner { terminal: if which { one } else { other }, digest: which.into(), row }
 }
 
 impl Viewer {
     fn new() -> Self {
         let picture = Picture::new(xenvnc::geometry::Size::default(), Colour::BLACK);
-        Self { picture, seen: TextSeen::default(), back: 0, show_cursor: true }
+        Self { picture, seen: TextSeen::default(), back: 0, show_cursor: true, selection: None, banner: None }
     }
 
     fn view<'a>(&self, terminal: &'a Terminal) -> TextView<'a> {
@@ -27,7 +43,9 @@ impl Viewer {
             0 => View::Live,
             back => View::At(terminal.live_line().saturating_sub(back)),
         };
-        TextView { terminal, view, font: Font::builtin(FontSize::default()), show_cursor: self.show_cursor }
+        let overlay = TextOverlay { selection: self.selection, scroll_bar: true, banner: self.banner };
+        let font = Font::builtin(FontSize::default());
+        TextView { terminal, view, font, show_cursor: self.show_cursor, overlay }
     }
 
     /// Looks: applies the damage, copy first.
@@ -76,6 +94,12 @@ enum Step {
     ShowCursor(usize, bool),
     Resize(u16, u16),
     Forget,
+    Select(usize, Option<(Place, Place, bool)>),
+    Banner(usize, Option<(bool, u16)>),
+}
+
+fn place() -> impl Strategy<Value = Place> {
+    (0u64..20, 0u16..26).prop_map(|(line, column)| Place { line, column })
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -86,6 +110,10 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0usize..3, any::<bool>()).prop_map(|(viewer, shown)| Step::ShowCursor(viewer, shown)),
         1 => (2u16..30, 1u16..9).prop_map(|(columns, rows)| Step::Resize(columns, rows)),
         2 => Just(Step::Forget),
+        3 => (0usize..3, prop::option::of((place(), place(), any::<bool>())))
+            .prop_map(|(viewer, selection)| Step::Select(viewer, selection)),
+        1 => (0usize..3, prop::option::of((any::<bool>(), 0u16..6)))
+            .prop_map(|(viewer, banner)| Step::Banner(viewer, banner)),
     ]
 }
 
@@ -106,6 +134,13 @@ proptest! {
                 Step::ScrollTo(viewer, back) => viewers[viewer].back = back,
                 Step::ShowCursor(viewer, shown) => viewers[viewer].show_cursor = shown,
                 Step::Resize(columns, rows) => terminal.resize(columns, rows),
+                Step::Select(viewer, selection) => {
+                    viewers[viewer].selection = selection.map(|(a, b, block)| {
+                        let by = if block { SelectBy::Block } else { SelectBy::Characters };
+                        terminal.select(a, b, by)
+                    });
+                }
+                Step::Banner(viewer, new) => viewers[viewer].banner = new.map(|(which, row)| banner(which, row)),
                 Step::Forget => {
                     let oldest = viewers.iter().map(|v| v.seen.generation()).min().unwrap_or(0);
                     terminal.forget_changes_before(oldest);

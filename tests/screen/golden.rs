@@ -7,7 +7,7 @@
 use std::fs::{self, File};
 use std::io::BufReader;
 use std::path::Path;
-use xenvnc::screen::{Font, FontSize, Picture, TextView, picture};
+use xenvnc::screen::{Font, FontSize, Picture, TextOverlay, TextView, picture};
 use xenvnc::terminal::{Options, Terminal, View};
 
 fn render(case: &str) -> Picture {
@@ -18,7 +18,13 @@ fn render(case: &str) -> Picture {
     let text = text.strip_suffix('\n').unwrap_or(text);
     terminal.feed(text.replace('\n', "\r\n").replace("\\e", "\x1b").as_bytes());
     let font = Font::builtin(FontSize::default());
-    picture(&TextView { terminal: &terminal, view: View::Live, font, show_cursor: true })
+    picture(&TextView {
+        terminal: &terminal,
+        view: View::Live,
+        font,
+        show_cursor: true,
+        overlay: TextOverlay::default(),
+    })
 }
 
 fn save(path: &Path, picture: &Picture) {

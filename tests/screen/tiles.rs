@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use std::collections::BTreeSet;
 use xenvnc::geometry::{Rect, Size};
 use xenvnc::rfb::tile::{Colour, Tile, TileBuf, TileSource};
-use xenvnc::screen::{Font, FontSize, Picture, TextView};
+use xenvnc::screen::{Font, FontSize, Picture, TextOverlay, TextView};
 use xenvnc::terminal::{Options, Terminal, View};
 
 use super::writing::writing;
@@ -16,7 +16,13 @@ fn terminal(columns: u16, rows: u16, bytes: &str) -> Terminal {
 }
 
 fn live(terminal: &Terminal) -> TextView<'_> {
-    TextView { terminal, view: View::Live, font: Font::builtin(FontSize::default()), show_cursor: true }
+    TextView {
+        terminal,
+        view: View::Live,
+        font: Font::builtin(FontSize::default()),
+        show_cursor: true,
+        overlay: TextOverlay::default(),
+    }
 }
 
 /// The pixels of `rect`, as a picture of its own.

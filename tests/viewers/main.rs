@@ -7,12 +7,14 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod displays;
 mod foreign;
 mod guest;
 #[allow(dead_code, reason = "benches/host uses the rest")]
 mod host;
 mod hostile;
 mod picture;
+mod text;
 
 use std::fs::{self, File};
 use std::io::{Read, Write};

@@ -18,6 +18,9 @@ LAB = ROOT / "scripts" / "xen-lab"
 XENVNC = "/usr/local/bin/xenvnc"
 LOG = "/var/log/xenvnc.log"
 
+# dom0's key lets it into the Debian guests.
+IN_GUEST = "ssh -o ConnectTimeout=5 10.9.0.2"
+
 # How long a condition may take under emulation on a busy machine; nothing waits this long when all is well.
 PATIENCE_SECONDS = 120
 BOOT_SECONDS = 180
@@ -101,6 +104,10 @@ class Lab:
         subprocess.run([ROOT / "scripts" / "install", "--dom0", "--destdir", stage, "--binary", binary], check=True,
                        stdout=subprocess.DEVNULL)
         subprocess.run(["strip", "--strip-debug", stage / "usr/local/bin/xenvnc"], check=False)
+        example = pathlib.Path(binary).parent / "examples" / "vchan"
+        if example.exists():
+            shutil.copy(example, stage / "usr/local/bin/vchan-example")
+            subprocess.run(["strip", "--strip-debug", stage / "usr/local/bin/vchan-example"], check=False)
         subprocess.run([LAB / "copy", *sorted(stage.iterdir()), "/"], check=True)
         shutil.rmtree(stage)
         self.write("/etc/xenvnc/config.toml", (pathlib.Path(__file__).parent / "config.toml").read_text())
@@ -188,6 +195,26 @@ class Lab:
         )
         self.until(f"[ $({XENVNC} history --raw {name} | grep -ac '{text}') -ge {times} ]", f"the shell in the history of {name}",
                    pause=0.5)
+
+    def create_x(self, way):
+        """Creates the Debian guest with an X display that `xenvnc guest` connects by this way ("" for none), and waits until
+        commands can be run in it. Gives its domid."""
+        self.run("mkdir -p /mnt && mount /dev/vdb /mnt && { cp /usr/local/bin/xenvnc /mnt/usr/local/bin/; "
+                 "cp /usr/local/bin/vchan-example /mnt/usr/local/bin/; umount /mnt; }")
+        config = (LAB / "guests" / "x.cfg").read_text().replace("labx=vchan", f"labx={way}" if way else "")
+        self.write("/root/x.cfg", config)
+        self.run("xl create -q /root/x.cfg")
+        self.until(f"{IN_GUEST} true", "ssh into the guest", BOOT_SECONDS, 1)
+        return self.domid("x")
+
+    def guest(self, command, **more):
+        """Runs a shell command in the guest of `create_x`, and gives its standard output."""
+        return self.run(f"{IN_GUEST} {shlex.quote(command)}", **more)
+
+    def guest_starts(self, command):
+        """Starts a command in the guest of `create_x` that goes on by itself. What it says goes to /tmp/said there."""
+        self.guest(f"rm -f /tmp/pid; setsid sh -c {shlex.quote('echo $$ >/tmp/pid; exec ' + command)} "
+                   ">/tmp/said 2>&1 </dev/null & until [ -s /tmp/pid ]; do sleep 0.05; done")
 
     def destroy(self, name):
         self.run(f"xl destroy {name}", check_status=False)

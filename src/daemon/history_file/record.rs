@@ -2,12 +2,14 @@
 //!
 //! | offset | bytes | |
 //! |---|---|---|
-//! | 0 | 4 | `XVp1` with a ring position, `XVo1` without |
+//! | 0 | 4 | `XVp2` with a ring position, `XVo2` without |
 //! | 4 | 4 | number of bytes of output, 1 to [`MAX_RECORD_BYTES`] |
 //! | 8 | 4 | CRC-32 of all that follows |
-//! | 12 | 8 + 4 | with a position: the guest's life and the ring index of the first byte |
-//! | 12 or 24 | length | the output |
+//! | 12 | 8 | when it was recorded, in milliseconds since 1970 |
+//! | 20 | 8 + 4 | with a position: the guest's life and the ring index of the first byte |
+//! | 20 or 32 | length | the output |
 //!
+//! `XVp1` and `XVo1` are the same without the time; they are read.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufReader, ErrorKind, Read};
@@ -22,15 +24,17 @@ use crate::xen::console::RingPosition;
 /// The most bytes of output in one record; more is split. Consoles hand over far less at once.
 pub const MAX_RECORD_BYTES: usize = 64 * 1024;
 
-/// Start of a record with a ring position.
-const WITH_POSITION: [u8; 4] = *b"XVp1";
+/// Start of a record with a ring position, and of one that has no time.
+const WITH_POSITION: [[u8; 4]; 2] = [*b"XVp2", *b"XVp1"];
 
-/// Start of a record without.
-const WITHOUT_POSITION: [u8; 4] = *b"XVo1";
+/// Start of a record without a ring position, and of one that has no time.
+const WITHOUT_POSITION: [[u8; 4]; 2] = [*b"XVo2", *b"XVo1"];
 
 /// One record as it was read.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Record {
+    /// In milliseconds since 1970.
+    pub(super) at: Option<u64>,
     position: Option<RingPosition>,
     pub(super) bytes: Vec<u8>,
 }
@@ -67,27 +71,32 @@ impl Segment {
     /// The next record, or `None` at the end, at damage and when reading fails.
     fn read_record(&mut self) -> Option<(u64, Record)> {
         let input = self.input.as_mut()?;
-        let (mut start, mut numbers) = ([0; 12], [0; 12]);
+        let (mut start, mut time, mut numbers) = ([0; 12], [0; 8], [0; 12]);
         input.read_exact(&mut start).ok()?;
         let [magic, length, crc] = words(start);
         let length = usize::try_from(u32::from_le_bytes(length)).ok()?;
-        if !(1..=MAX_RECORD_BYTES).contains(&length) {
+        let (with, without) = (WITH_POSITION.contains(&magic), WITHOUT_POSITION.contains(&magic));
+        if !(1..=MAX_RECORD_BYTES).contains(&length) || !(with || without) {
             return None;
         }
-        let (mut found, mut position, mut size) = (0, None, start.len() + length);
-        if magic == WITH_POSITION {
+        let (mut found, mut at, mut position, mut size) = (0, None, None, start.len() + length);
+        if magic == WITH_POSITION[0] || magic == WITHOUT_POSITION[0] {
+            input.read_exact(&mut time).ok()?;
+            found = crc32(found, &time);
+            size += time.len();
+            at = Some(u64::from_le_bytes(time));
+        }
+        if with {
             input.read_exact(&mut numbers).ok()?;
             found = crc32(found, &numbers);
             size += numbers.len();
             let [low, high, index] = words(numbers).map(u32::from_le_bytes);
             position = Some(RingPosition { life: u64::from(high) << 32 | u64::from(low), index });
-        } else if magic != WITHOUT_POSITION {
-            return None;
         }
         let mut bytes = vec![0; length];
         input.read_exact(&mut bytes).ok()?;
         let whole = crc32(found, &bytes) == u32::from_le_bytes(crc);
-        whole.then_some((size as u64, Record { position, bytes }))
+        whole.then_some((size as u64, Record { at, position, bytes }))
     }
 }
 
@@ -114,13 +123,15 @@ fn words(bytes: [u8; 12]) -> [[u8; 4]; 3] {
     [[a, b, c, d], [e, f, g, h], [i, j, k, l]]
 }
 
-/// Writes a record of at most [`MAX_RECORD_BYTES`] into `record`.
-pub(super) fn encode(position: Option<RingPosition>, bytes: &[u8], record: &mut Vec<u8>) {
+/// Writes a record of at most [`MAX_RECORD_BYTES`] into `record`; `at` is in milliseconds since 1970.
+pub(super) fn encode(at: u64, position: Option<RingPosition>, bytes: &[u8], record: &mut Vec<u8>) {
     record.clear();
-    record.extend_from_slice(if position.is_some() { &WITH_POSITION } else { &WITHOUT_POSITION });
+    let [magic, _] = if position.is_some() { WITH_POSITION } else { WITHOUT_POSITION };
+    record.extend_from_slice(&magic);
     let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
     record.extend_from_slice(&length.to_le_bytes());
     record.extend_from_slice(&[0; 4]);
+    record.extend_from_slice(&at.to_le_bytes());
     if let Some(position) = position {
         record.extend_from_slice(&position.life.to_le_bytes());
         record.extend_from_slice(&position.index.to_le_bytes());
@@ -145,13 +156,30 @@ mod tests {
     fn record_has_the_documented_bytes() {
         let position = RingPosition { life: 0x0102_0304_0506_0708, index: 0xdead_beef };
         let mut record = Vec::new();
-        encode(Some(position), b"hi", &mut record);
+        encode(0x0000_018b_cfe5_6800, Some(position), b"hi", &mut record);
         // The CRC is Python's zlib.crc32 of what follows it.
-        assert_eq!(
-            record,
-            b"XVp1\x02\0\0\0\xee\x06\x76\x3c\x08\x07\x06\x05\x04\x03\x02\x01\xef\xbe\xad\xdehi"
-        );
-        encode(None, b"hi", &mut record);
-        assert_eq!(record, b"XVo1\x02\0\0\0\xac\x2a\x93\xd8hi");
+        let time = b"\x00\x68\xe5\xcf\x8b\x01\x00\x00";
+        let place = b"\x08\x07\x06\x05\x04\x03\x02\x01\xef\xbe\xad\xde";
+        assert_eq!(record, [&b"XVp2\x02\0\0\0\xa2\x33\xdc\x2c"[..], time, place, b"hi"].concat());
+        encode(0x0000_018b_cfe5_6800, None, b"hi", &mut record);
+        assert_eq!(record, [&b"XVo2\x02\0\0\0\x55\x7a\x09\x25"[..], time, b"hi"].concat());
+    }
+
+    #[test]
+    fn records_of_the_first_form_are_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("segment");
+        let old = [
+            &b"XVp1\x02\0\0\0\xee\x06\x76\x3c\x08\x07\x06\x05\x04\x03\x02\x01\xef\xbe\xad\xdehi"[..],
+            b"XVo1\x02\0\0\0\xac\x2a\x93\xd8hi",
+        ]
+        .concat();
+        let mut new = Vec::new();
+        encode(5, None, b"hi", &mut new);
+        std::fs::write(&path, [old, new].concat()).unwrap();
+        let read: Vec<_> = Segment::open(&path).unwrap().collect();
+        assert!(read.iter().all(|record| record.bytes == b"hi"));
+        assert_eq!(read.iter().map(|record| record.at).collect::<Vec<_>>(), [None, None, Some(5)]);
+        assert_eq!(read[0].position, Some(RingPosition { life: 0x0102_0304_0506_0708, index: 0xdead_beef }));
     }
 }

@@ -4,8 +4,10 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::Host;
 use super::guest::Guest;
-use crate::control::{Answer, DomainInfo, Request, Status, find_domain};
+use crate::control::{Answer, DomainInfo, HistoryFormat, Request, Status, find_domain};
+use crate::daemon::asciicast::asciicast;
 use crate::daemon::control_socket::{Call, Outcome};
+use crate::daemon::history_file::Printed;
 use crate::daemon::picture_png::png;
 use crate::daemon::plain_text::plain_text;
 use crate::daemon::seat::SeatCommand;
@@ -57,13 +59,18 @@ impl Host {
         let guest = self.find(domain)?;
         let seat = guest.seat.commands.clone();
         let recorded = guest.recorded();
+        let size = (guest.settings.config.columns, guest.settings.config.rows);
+        let name = guest.name().to_owned();
         Ok(async move {
             match request {
                 Request::Screenshot { vt, .. } => screenshot(&seat, vt).await,
                 Request::Switch { vt, .. } => switch(&seat, vt).await,
                 Request::Type { text, .. } => done(ask(&seat, |reply| SeatCommand::Type(text, reply)).await),
-                Request::History { raw, .. } => match recorded {
-                    Some(read) => history(read, raw).await,
+                Request::History { format, .. } => match recorded {
+                    Some(read) => history(read, format, name, size).await,
+                    None if format == HistoryFormat::Asciicast => {
+                        Outcome::Refused("the console is not recorded (history.enabled)".into())
+                    }
                     None => match ask(&seat, SeatCommand::History).await {
                         Some(text) => Outcome::Payload(text.into_bytes()),
                         None => Outcome::Refused(WENT_AWAY.into()),
@@ -83,13 +90,18 @@ impl Host {
 
     fn infos(&self) -> Vec<DomainInfo> {
         let here = self.guests.values().filter(|guest| guest.gone.is_none());
-        let mut infos: Vec<_> = here.map(Guest::info).collect();
+        let with_displays = |guest: &Guest| {
+            let displays = self.displays.registry().infos(guest.domain.uuid);
+            DomainInfo { displays, ..guest.info() }
+        };
+        let mut infos: Vec<_> = here.map(with_displays).collect();
         infos.sort_by_key(|info| info.domid);
         infos
     }
 
     fn status(&self) -> Status {
         let infos = self.infos();
+        let of_all = self.displays.problems().iter().cloned();
         let troubled = infos
             .iter()
             .filter_map(|info| info.problem.as_ref().map(|problem| format!("{}: {problem}", info.name)));
@@ -102,7 +114,7 @@ impl Host {
             xenstore_connected: *self.store.state().borrow() == Link::Connected,
             domains: infos.len(),
             viewers: self.guests.values().map(Guest::viewers).sum(),
-            problems: unserved.chain(troubled).collect(),
+            problems: of_all.chain(unserved).chain(troubled).collect(),
         }
     }
 }
@@ -152,8 +164,22 @@ async fn screenshot(seat: &mpsc::Sender<SeatCommand>, vt: Option<u8>) -> Outcome
     }
 }
 
-async fn history(read: impl FnOnce() -> Vec<u8> + Send + 'static, raw: bool) -> Outcome {
-    let work = move || if raw { read() } else { plain_text(&read()).into_bytes() };
+async fn history(
+    read: impl FnOnce() -> Vec<Printed> + Send + 'static,
+    format: HistoryFormat,
+    name: String,
+    size: (u16, u16),
+) -> Outcome {
+    let work = move || {
+        let printed = read();
+        let all =
+            |printed: Vec<Printed>| printed.into_iter().flat_map(|piece| piece.bytes).collect::<Vec<u8>>();
+        match format {
+            HistoryFormat::Text => plain_text(&all(printed)).into_bytes(),
+            HistoryFormat::Raw => all(printed),
+            HistoryFormat::Asciicast => asciicast(&name, size, &printed),
+        }
+    };
     match tokio::task::spawn_blocking(work).await {
         Ok(bytes) => Outcome::Payload(bytes),
         Err(_) => Outcome::Refused("the history cannot be read".into()),

@@ -9,7 +9,8 @@ use super::console_plan::How;
 use super::watches::Watches;
 use crate::control::DomainInfo;
 use crate::daemon::console::{ConsoleCommand, ConsoleTask};
-use crate::daemon::history_file::HistoryFile;
+use crate::daemon::displays::Following;
+use crate::daemon::history_file::{HistoryFile, Printed};
 use crate::daemon::seat::{SeatCommand, SeatTask, TASK_LIMIT};
 use crate::daemon::settings::Settings;
 use crate::seat::DomainState;
@@ -50,6 +51,10 @@ pub(super) struct Guest {
     /// Why it could not be published; said once in the log.
     pub(super) unpublished: Option<String>,
     pub(super) watches: Option<Watches>,
+    /// What looks for its displays.
+    pub(super) following: Option<Following>,
+    /// Whether this life of it was told how to connect.
+    pub(super) invited: bool,
     /// Since when its domain is gone, while viewers wait for the next one.
     pub(super) gone: Option<Instant>,
     /// The life for which nothing of an endpoint is published any more, where there is no port.
@@ -155,6 +160,7 @@ impl Guest {
             console: self.console.as_ref().map_or("none", |c| c.how.name()).to_owned(),
             state: self.domain.run.map(|run| run.to_string()),
             problem: self.problem(),
+            displays: Vec::new(),
         }
     }
 
@@ -179,13 +185,12 @@ impl Guest {
         self.domain = domain;
     }
 
-    /// The recorded bytes of the console, oldest first, to be read where blocking is allowed; `None` when nothing is
-    /// recorded.
-    pub(super) fn recorded(&self) -> Option<impl FnOnce() -> Vec<u8> + Send + use<>> {
+    /// What the console printed, oldest first, to be read where blocking is allowed; `None` when nothing is recorded.
+    pub(super) fn recorded(&self) -> Option<impl FnOnce() -> Vec<Printed> + Send + use<>> {
         let history = self.history.clone()?;
         Some(move || {
-            let chunks = history.lock().unwrap_or_else(PoisonError::into_inner).replay();
-            chunks.map(|chunks| chunks.flatten().collect()).unwrap_or_default()
+            let printed = history.lock().unwrap_or_else(PoisonError::into_inner).replay();
+            printed.map(Iterator::collect).unwrap_or_default()
         })
     }
 }

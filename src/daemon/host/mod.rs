@@ -5,6 +5,7 @@
 
 mod calls;
 mod console_plan;
+mod displays;
 mod guest;
 pub(super) mod look;
 mod place;
@@ -23,9 +24,11 @@ use self::guest::Guest;
 pub(super) use self::look::Look;
 use self::look::Pending;
 use self::place::PortBook;
-use self::serve::{Refusal, chain};
+use self::serve::Refusal;
+pub(super) use self::serve::chain;
 use self::watches::Watches;
 use super::control_socket::Call;
+use super::displays::Displays;
 use super::history_dir;
 use super::settings::{Secrets, Settings};
 use super::{DaemonError, Reload, SignalSeen, Signals, notify};
@@ -57,7 +60,10 @@ pub(super) struct Host {
     ports: PortBook,
     ptys: PtyFactory,
     look: Look,
+    displays: Displays,
     guests: BTreeMap<Uuid, Guest>,
+    /// The lives of guests to which an earlier run has told how to connect, and which were not seen yet.
+    invited: BTreeMap<Uuid, Domid>,
     /// Domains that exist and cannot be served, and why.
     problems: BTreeMap<Domid, String>,
     /// A domain could not be served or published, and may be later without xenstore saying anything.
@@ -88,6 +94,8 @@ impl Host {
         if hypervisor {
             lookout = run_states::with_hypervisor(lookout);
         }
+        let look = Look::default();
+        let displays = Displays::new(store.clone(), look.clone());
         let mut host = Self {
             config,
             secrets,
@@ -96,7 +104,9 @@ impl Host {
             hypervisor,
             ports: PortBook::default(),
             ptys,
-            look: Look::default(),
+            look,
+            displays,
+            invited: BTreeMap::new(),
             guests: BTreeMap::new(),
             problems: BTreeMap::new(),
             try_again: false,
@@ -111,8 +121,12 @@ impl Host {
         host.watches = Some(Watches::of_host(&host.store, &host.look, !hypervisor).await?);
         place::sweep(&host.config.unix_dir);
         for record in host.publisher.records().await? {
-            if let (Some(uuid), Some(port)) = (record.uuid, record.port) {
+            let Some(uuid) = record.uuid else { continue };
+            if let Some(port) = record.port {
                 host.ports.remember(uuid, port);
+            }
+            if record.invited {
+                host.invited.insert(uuid, record.domid);
             }
         }
         for (uuid, port) in host.config.history_dir.as_deref().map(history_dir::ports).unwrap_or_default() {
@@ -178,6 +192,7 @@ impl Host {
 
     /// Serves who was found, and nobody else.
     async fn make_so(&mut self, found: Result<Census, StoreError>) {
+        self.displays.configure(&self.config);
         match found {
             Ok(found) => {
                 let exists = |domid: &Domid| {
@@ -291,13 +306,16 @@ impl Host {
             tracing::info!(domain = ?guest.name(), domid = %guest.domain.domid, "domain is gone");
             guest.gone = Some(Instant::now());
             guest.watches = None;
+            guest.following = None;
+            self.displays.registry().remove(uuid);
             guest.close_console(DomainState::Rebooting).await;
             let domid = guest.domain.domid;
             if let Err(error) = self.withdraw(domid, uuid).await {
                 self.failed(&error);
             }
         }
-        let Some(guest) = self.guests.get(&uuid) else { return };
+        let Some(guest) = self.guests.get_mut(&uuid) else { return };
+        guest.invited = false;
         if guest.viewers() == 0 || guest.gone.is_some_and(|at| at.elapsed() >= REBOOT_LIMIT) {
             self.remove(uuid).await;
         }
@@ -307,11 +325,15 @@ impl Host {
     /// reader that xenstore names.
     pub(super) async fn withdraw(&self, domid: Domid, uuid: Uuid) -> Result<(), StoreError> {
         self.publisher.withdraw_tty(domid, uuid).await?;
+        if self.guests.get(&uuid).is_some_and(|guest| guest.invited) {
+            self.publisher.withdraw_invitation(domid, uuid).await?;
+        }
         self.publisher.withdraw(domid, uuid).await
     }
 
     /// Ends a seat and every viewer's connection to it.
     async fn remove(&mut self, uuid: Uuid) {
+        self.end_displays(uuid);
         if let Some(mut guest) = self.guests.remove(&uuid) {
             guest.close_console(DomainState::Stopped).await;
             guest.seat.stop().await;
@@ -366,7 +388,8 @@ impl Host {
 
     /// After a look without failures: tries again later if a guest's console could not be opened or published.
     fn settle(&mut self) {
-        if std::mem::take(&mut self.try_again) || self.guests.values().any(Guest::needs_retry) {
+        let trouble = std::mem::take(&mut self.try_again) || !self.displays.problems().is_empty();
+        if trouble || self.guests.values().any(Guest::needs_retry) {
             self.retry_later();
         } else {
             self.retry = None;
@@ -378,6 +401,7 @@ impl Host {
         match link {
             Link::Connected => {
                 tracing::info!("xenstored is back");
+                self.displays.registry().forget_told();
                 self.look.everything();
             }
             Link::Disconnected => tracing::warn!("xenstored is gone; the consoles go on"),
@@ -407,6 +431,9 @@ impl Host {
                     config.runtime_dir.clone_from(&self.config.runtime_dir);
                     config.unix_dir.clone_from(&self.config.unix_dir);
                     config.history_dir.clone_from(&self.config.history_dir);
+                }
+                if config.announced() != self.config.announced() {
+                    self.displays.registry().forget_told();
                 }
                 self.config = config;
                 self.secrets = secrets;

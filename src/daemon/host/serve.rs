@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 
 use super::Host;
 use super::console_plan::{self, Facts, How, Plan, TtyRecord};
+use super::displays::{Telling, Told};
 use super::guest::{Guest, RunningConsole, say_problems};
 use super::place;
 use super::watches::Watches;
@@ -19,7 +20,6 @@ use crate::daemon::limits::check_open_files;
 use crate::daemon::seat::{SeatCommand, SeatTask};
 use crate::daemon::settings::{Secret, Settings};
 use crate::rfb::security::Password;
-use crate::screen::FontSize;
 use crate::seat::{DomainState, Seat, SeatOptions, VtNumber};
 use crate::xen::console::{Console, InFlight};
 use crate::xen::domains::{Domain, Problem};
@@ -45,8 +45,10 @@ impl Host {
                 }
             }
             self.ensure_console(uuid).await;
+            self.ensure_displays(uuid);
             let Some(guest) = self.guests.get_mut(&uuid) else { continue };
-            let Some(job) = Job::new(guest) else { continue };
+            let telling = Telling::new(guest, &self.displays, self.config.announced());
+            let Some(job) = Job::new(guest, telling) else { continue };
             let publisher = self.publisher.clone();
             publishing.spawn(async move { (uuid, domid, job.run(&publisher).await) });
         }
@@ -62,6 +64,14 @@ impl Host {
                         self.try_again = true;
                     } else if let Some(console) = &mut guest.console {
                         console.announced = true;
+                    }
+                    match done.told {
+                        Some(Told::Token(token)) => {
+                            guest.invited = true;
+                            self.displays.registry().set_told(uuid, &token);
+                        }
+                        Some(Told::Nothing) => guest.invited = false,
+                        Some(Told::Vanished) | None => {}
                     }
                     guest.set_published(done.endpoint.as_ref());
                     guest.republish = false;
@@ -120,9 +130,13 @@ impl Host {
             guest.close_console(DomainState::Rebooting).await;
             guest.tell(SeatCommand::Domid(domain.domid.get())).await;
             guest.republish = true;
+            guest.following = None;
             guest.watches = Watches::of_domain(&self.store, &self.look, domain.domid).await.ok();
             if let Err(error) = self.withdraw(old, uuid).await {
                 self.failed(&error);
+            }
+            if let Some(guest) = self.guests.get_mut(&uuid) {
+                guest.invited = false;
             }
             if stays {
                 // Whether it is really still there, the next census tells.
@@ -153,6 +167,7 @@ impl Host {
     fn start(&mut self, domain: Domain, settings: Settings) -> Result<Guest, Refusal> {
         check_open_files().map_err(|error| Refusal::Trouble(error.to_string()))?;
         let uuid = domain.uuid;
+        let invited = self.invited.remove(&uuid) == Some(domain.domid);
         let history = self.open_history(&domain, &settings);
         let name = domain.name.as_str();
         let listener = place::listen(&settings, &mut self.ports, uuid, name, &self.config.unix_dir)
@@ -169,10 +184,17 @@ impl Host {
                 columns: settings.config.columns,
                 rows: settings.config.rows,
                 history_lines: settings.config.history_lines,
-                font: FontSize::default(),
+                font: settings.font,
+                fit_font: settings.fit_font,
+                allow_resize: settings.config.resize,
+                clipboard: settings.clipboard,
+                paste: settings.paste,
+                view_only: settings.config.view_only,
+                sharing: settings.sharing,
+                notices: settings.config.notices,
+                max_pixels: settings.config.max_pixels,
                 chords: settings.chords.clone(),
                 password: settings.password.as_ref().map(|p| Password::new(p.as_bytes())),
-                ..SeatOptions::default()
             })
         };
         let mut seat = new_seat();
@@ -202,6 +224,8 @@ impl Host {
             republish: true,
             unpublished: None,
             watches: None,
+            following: None,
+            invited,
             gone: None,
             withdrawn: None,
         })
@@ -358,6 +382,7 @@ struct Job {
     tty: Option<publish::TtyRecord>,
     /// What an earlier run published of its endpoint must go: there is no port now.
     withdraw: bool,
+    telling: Option<Telling>,
 }
 
 /// What was published.
@@ -366,11 +391,12 @@ struct Done {
     /// `console/tty` is not what we had seen; it must be looked at again.
     tty_changed: bool,
     withdrawn: bool,
+    told: Option<Told>,
 }
 
 impl Job {
     /// The work; `None` when xenstore says already what it should.
-    fn new(guest: &Guest) -> Option<Self> {
+    fn new(guest: &Guest, telling: Option<Telling>) -> Option<Self> {
         let text = |path: &Path| path.to_str().map(str::to_owned);
         let tty = guest.console.as_ref().filter(|console| !console.announced).and_then(|console| {
             let upstream = match &console.how {
@@ -394,16 +420,21 @@ impl Job {
         };
         let withdraw = endpoint.is_none() && guest.withdrawn != Some(guest.domain.domid);
         let same = settled && !withdraw && guest.unpublished.is_none() && !guest.republish;
-        (tty.is_some() || !same).then(|| Self { domain: guest.domain.clone(), endpoint, tty, withdraw })
+        let work = tty.is_some() || telling.is_some() || !same;
+        work.then(|| Self { domain: guest.domain.clone(), endpoint, tty, withdraw, telling })
     }
 
     async fn run(self, publisher: &Publisher) -> Result<Done, StoreError> {
-        let Self { domain, endpoint, tty, withdraw } = self;
+        let Self { domain, endpoint, tty, withdraw, telling } = self;
         if withdraw {
             publisher.withdraw(domain.domid, domain.uuid).await?;
         }
         let endpoint = match endpoint {
             Some(endpoint) => Some(publisher.publish(&domain, &endpoint).await?),
+            None => None,
+        };
+        let told = match &telling {
+            Some(telling) => Some(telling.run(publisher, &domain).await?),
             None => None,
         };
         // The tty comes last: it is what a toolstack waits for, and everything else is to be there by then.
@@ -415,21 +446,21 @@ impl Job {
             }
             None => false,
         };
-        Ok(Done { endpoint, tty_changed, withdrawn: withdraw })
+        Ok(Done { endpoint, tty_changed, withdrawn: withdraw, told })
     }
 }
 
 /// Shows what the console printed before this run. The terminal's answers of then are nobody's now.
 fn replay(seat: &mut Seat, history: &HistoryFile) {
-    let Ok(chunks) = history.replay() else { return };
-    for chunk in chunks {
-        seat.console_output(VtNumber::CONSOLE, &chunk, std::time::Instant::now());
+    let Ok(printed) = history.replay() else { return };
+    for piece in printed {
+        seat.console_output(VtNumber::CONSOLE, &piece.bytes, std::time::Instant::now());
     }
     seat.take_console_input(VtNumber::CONSOLE, &mut Vec::new());
 }
 
 /// An error with its causes.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
+pub(in crate::daemon) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

@@ -18,9 +18,11 @@ pub(super) fn paint_jpeg(file: &[u8], rect: Rect, canvas: &mut Canvas) -> Result
     let bad =
         |reason: &dyn std::fmt::Display| DecodeError::Image { kind: "jpeg", reason: reason.to_string() };
     let (width, height) = (usize::from(rect.width), usize::from(rect.height));
+    // How large it may be is checked below, by a better name.
+    let most = usize::from(u16::MAX);
     let options = DecoderOptions::new_safe()
-        .set_max_width(width)
-        .set_max_height(height)
+        .set_max_width(most)
+        .set_max_height(most)
         .jpeg_set_out_colorspace(ColorSpace::RGB);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(file), options);
     decoder.decode_headers().map_err(|error| bad(&error))?;

@@ -290,6 +290,9 @@ pub enum DecodeError {
         /// The pixels left in the tile.
         left: usize,
     },
+    /// Subrectangles that paint their rectangle over and over.
+    #[error("rectangle {0:?} is painted over too often")]
+    Overpainted(Rect),
     /// A Tight rectangle in a form that does not exist or was not asked for, as image files may not be.
     #[error("tight control byte {0:#04x}, which was not asked for")]
     TightControl(u8),
@@ -355,7 +358,7 @@ mod tests {
         let preferred = |numbers: &[i32]| {
             PictureEncoding::preferred(&numbers.iter().map(|n| Encoding(*n)).collect::<Vec<_>>())
         };
-        assert_eq!(preferred(&[-223, 4, 5, 16, 0]), PictureEncoding::Hextile);
+        assert_eq!(preferred(&[-223, 3, 5, 16, 0]), PictureEncoding::Hextile);
         assert_eq!(preferred(&[1, 0, 16]), PictureEncoding::Raw);
         assert_eq!(preferred(&[i32::MIN, 16]), PictureEncoding::Zrle);
         assert_eq!(preferred(&[]), PictureEncoding::Raw);

@@ -92,26 +92,31 @@ fn put_rects<const N: usize>(
     out[start..start + 4].copy_from_slice(&count.to_be_bytes());
 }
 
+/// Subrectangles may lie upon each other, and a few bytes can paint all of the rectangle; not more often than this.
+const LAYERS: u64 = 64;
+
 /// Decodes one rectangle; goes on where it stopped when data comes in pieces.
 #[derive(Debug, Default)]
 pub struct Decoder {
     /// How many subrectangles are to come; unknown before the background.
     left: Option<u32>,
     compact: bool,
+    /// The pixels that its subrectangles have painted.
+    painted: u64,
 }
 
 impl Decoder {
     /// A decoder for a rectangle in CoRRE.
     #[must_use]
     pub fn compact() -> Self {
-        Self { left: None, compact: true }
+        Self { compact: true, ..Self::default() }
     }
 
     /// Paints as much of a rectangle as there is data for. On [`Stop::NeedMore`] the reader has consumed the
     /// subrectangles that are complete; call again with the same `rect` and what follows them.
     ///
     /// # Errors
-    /// [`DecodeError::Outside`] and [`DecodeError::SubrectOutside`].
+    /// [`DecodeError::Outside`], [`DecodeError::SubrectOutside`] and [`DecodeError::Overpainted`].
     pub fn decode(
         &mut self,
         reader: &mut Reader<'_>,
@@ -152,6 +157,10 @@ impl Decoder {
             };
             if !area.size().rect().contains(rect) {
                 return Err(Stop::Failed(DecodeError::SubrectOutside { rect, size: area.size() }));
+            }
+            self.painted += u64::from(rect.area());
+            if self.painted > LAYERS * u64::from(area.area()) {
+                return Err(Stop::Failed(DecodeError::Overpainted(area)));
             }
             canvas.fill(Rect { x: area.x + rect.x, y: area.y + rect.y, ..rect }, colour);
             left -= 1;

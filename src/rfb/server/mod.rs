@@ -289,6 +289,12 @@ impl ServerConnection {
         self.updates.set_cursor(cursor);
     }
 
+    /// True when the viewer draws the cursor of [`set_cursor`](Self::set_cursor); for others it must be in the picture.
+    #[must_use]
+    pub fn draws_cursor(&self) -> bool {
+        self.updates.draws_cursor()
+    }
+
     /// Encodes one update, if one is wanted and there is anything to say. `source` is the whole screen as it is
     /// now; `damage` is what changed on it since the last call that did not answer [`UpdateOutcome::Nothing`].
     pub fn update(&mut self, source: &dyn TileSource, damage: Damage<'_>) -> UpdateOutcome {

@@ -254,6 +254,10 @@ impl Updates {
         self.news.name = self.wishes.desktop_name;
     }
 
+    pub(super) fn draws_cursor(&self) -> bool {
+        self.wishes.cursor.is_some()
+    }
+
     pub(super) fn set_cursor(&mut self, cursor: Option<CursorImage>) {
         if self.cursor.as_ref() != Some(&cursor) {
             self.cursor = Some(cursor);

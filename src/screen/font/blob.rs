@@ -1,5 +1,6 @@
 //! The glyph blob's format: `scripts/fonts/README.md` describes it, `scripts/fonts/build` writes it.
 
+use super::fit::Fit;
 use super::{Glyph, MAX_CELL_HEIGHT, MAX_CELL_WIDTH};
 use crate::geometry::Size;
 
@@ -106,7 +107,7 @@ impl<'a> Blob<'a> {
         let row_bytes = self.row_bytes(wide);
         let start = place * height * row_bytes;
         let bits = table.get(start..start + height * row_bytes)?;
-        Some(Glyph { wide, row_bytes, bits, embolden: false })
+        Some(Glyph { wide, row_bytes, bits, embolden: false, fit: Fit::Exact })
     }
 }
 

@@ -1,5 +1,6 @@
 //! What of a text screen a viewer's picture lacks.
 
+use super::overlay::SeenOverlay;
 use super::{CursorPlace, TextView};
 use crate::geometry::{Point, Rect, Region, Size};
 use crate::rfb::tile::TileSource;
@@ -17,6 +18,7 @@ pub struct TextSeen {
     size: Size,
     cell: Size,
     cursor: Option<CursorPlace>,
+    pub(super) overlay: SeenOverlay,
 }
 
 impl TextSeen {
@@ -37,6 +39,7 @@ impl TextView<'_> {
             size: self.size(),
             cell: self.font.cell(),
             cursor: self.cursor(&mut Vec::new()),
+            overlay: self.seen_overlay(),
         }
     }
 
@@ -70,12 +73,13 @@ impl TextView<'_> {
                 region.add(self.cells(row, old.columns.0, old.columns.1));
             }
         }
+        self.overlay_damage(seen, changes.scroll, &mut region);
         region.clip(now.size.rect());
         Damage { copy: changes.scroll.and_then(|scroll| self.copy(scroll)), region }
     }
 
     /// The pixels of the cells in `row` from column `start` to before `end`.
-    fn cells(&self, row: u16, start: u16, end: u16) -> Rect {
+    pub(super) fn cells(&self, row: u16, start: u16, end: u16) -> Rect {
         let cell = self.font.cell();
         Rect::new(
             start.saturating_mul(cell.width),
@@ -103,7 +107,7 @@ impl TextView<'_> {
 }
 
 /// Where a scroll takes what was in `row`, unless that row is lost or not touched.
-fn moved(scroll: Scroll, row: u16) -> Option<u16> {
+pub(super) fn moved(scroll: Scroll, row: u16) -> Option<u16> {
     let inside = scroll.top..scroll.bottom;
     if !inside.contains(&row) {
         return None;

@@ -78,7 +78,7 @@ pub(super) fn ink<'a>(
         let glyph = font.glyph(cluster.base, style.bold);
         let half_bytes = if part == Part::Right { glyph.row_bytes / 2 } else { 0 };
         let halves_on_bytes = !wide || font.cell().width.is_multiple_of(8);
-        if glyph.wide == wide && !glyph.embolden && !style.italic && halves_on_bytes {
+        if glyph.wide == wide && glyph.is_exact() && !glyph.embolden && !style.italic && halves_on_bytes {
             return Ink::Glyph { bits: glyph.bits, first: half_bytes, step: glyph.row_bytes };
         }
     }

@@ -7,9 +7,11 @@
 
 mod damage;
 mod ink;
+mod overlay;
 mod paint;
 
 pub use damage::TextSeen;
+pub use overlay::{Banner, ScrollBar, TextOverlay};
 
 use crate::geometry::{Rect, Size};
 use crate::rfb::tile::{Colour, Tile, TileBuf, TileSource};
@@ -28,6 +30,8 @@ pub struct TextView<'a> {
     pub font: &'a Font,
     /// Draw the guest's cursor, when it is visible and the view is live.
     pub show_cursor: bool,
+    /// What lies over the text.
+    pub overlay: TextOverlay<'a>,
 }
 
 impl TileSource for TextView<'_> {
@@ -90,7 +94,8 @@ impl<'a> TextView<'a> {
         if !self.show_cursor || self.effective_view() != View::Live {
             return None;
         }
-        let cursor = self.terminal.cursor()?;
+        let covered = |row| self.overlay.banner.is_some_and(|banner| banner.row == row);
+        let cursor = self.terminal.cursor().filter(|cursor| !covered(cursor.row))?;
         let cells = self.terminal.row(View::Live, cursor.row, scratch);
         let columns = match cells.get(usize::from(cursor.column))?.width() {
             Width::Narrow => (cursor.column, cursor.column + 1),
@@ -100,12 +105,13 @@ impl<'a> TextView<'a> {
         Some(CursorPlace { row: cursor.row, columns, shape: cursor.shape })
     }
 
-    /// Makes the cell at `column` of a row's `cells` ready to be drawn.
+    /// Makes the cell at `column` of a row's `cells` ready to be drawn; `terminal` is where they come from.
     fn paint(
         &self,
-        cells: &[Cell],
+        (terminal, cells): (&'a Terminal, &[Cell]),
         column: usize,
         cursor: Option<CursorShape>,
+        selected: bool,
         painted: &mut PaintedCell<'a>,
     ) {
         let at = |column: usize| cells.get(column).copied().unwrap_or_default();
@@ -119,17 +125,21 @@ impl<'a> TextView<'a> {
                 _ => (Cell::BLANK, Part::Whole),
             },
         };
-        let style: Style = self.terminal.style(cell);
+        let style: Style = terminal.style(cell);
         let (mut background, mut foreground) = (Colour(style.background.0), Colour(style.foreground.0));
         if cursor.is_some() && background == foreground {
             // Hidden text hides no cursor.
             foreground = Colour(background.0 ^ Colour::WHITE.0);
         }
-        if cursor == Some(CursorShape::Block) {
+        if selected && background == foreground {
+            // Hidden text stays hidden, but is seen to be selected.
+            background = Colour(background.0 ^ Colour::WHITE.0);
+            foreground = background;
+        } else if selected != (cursor == Some(CursorShape::Block)) {
             std::mem::swap(&mut background, &mut foreground);
         }
         (painted.background, painted.foreground) = (background, foreground);
-        let cluster = self.terminal.cluster(cell);
+        let cluster = terminal.cluster(cell);
         painted.ink = ink(self.font, cluster, style, part, cursor, &mut painted.rows);
     }
 }

@@ -76,15 +76,17 @@ fn for_each_cell(
     let cell = view.font.cell();
     let mut scratch = Vec::new();
     let cursor = view.cursor(&mut scratch);
-    let effective = view.effective_view();
+    let (bar, columns_in_all) = (view.scroll_bar(), view.terminal.columns());
     let mut painted = PaintedCell::default();
     for row in inside.y / cell.height..=(inside.y + (inside.height - 1)) / cell.height {
         let (rows, y) = overlap(row, cell.height, inside.y, inside.height);
         let rows = usize::from(rows.start)..usize::from(rows.end);
         let y = usize::from(y + (inside.y - rect.y));
-        let cells = view.terminal.row(effective, row, &mut scratch);
+        let (terminal, shown, source) = view.source(row);
+        let cells = terminal.row(shown, source, &mut scratch);
+        let selected = view.selected(row);
         // A run of equal cells, most often blanks, is looked up once.
-        let mut previous: Option<Cell> = None;
+        let mut previous: Option<(Cell, bool)> = None;
         for column in inside.x / cell.width..=(inside.x + (inside.width - 1)) / cell.width {
             let (columns, x) = overlap(column, cell.width, inside.x, inside.width);
             let shape = cursor.and_then(|c| {
@@ -96,10 +98,17 @@ fn for_each_cell(
                 columns: u32::from(columns.start)..u32::from(columns.end),
                 rows: rows.clone(),
             };
+            if let Some(bar) = bar.as_ref().filter(|_| column + 1 == columns_in_all) {
+                view.paint_bar(bar, row, &mut painted);
+                paint(&painted, &place)?;
+                continue;
+            }
+            let inverted = selected.contains(&column);
             let column = usize::from(column);
             let key = cells.get(column).copied().filter(|c| shape.is_none() && c.width() == Width::Narrow);
+            let key = key.map(|cell| (cell, inverted));
             if key.is_none() || key != previous {
-                view.paint(cells, column, shape, &mut painted);
+                view.paint((terminal, cells), column, shape, inverted, &mut painted);
                 previous = key;
             }
             paint(&painted, &place)?;

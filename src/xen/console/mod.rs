@@ -29,15 +29,16 @@ pub use devpts::{Fallback, PtyFactory};
 pub use error::ConsoleError;
 pub use in_flight::InFlight;
 use own::RingOwner;
-pub use own::{EventChannel, RingParts};
+pub use own::RingParts;
 use published::Published;
 pub use ring::{IN_SIZE, OUT_SIZE, Page, Ring};
 use upstream::{Read, Upstream};
 
-/// The most guest output that one [`Console::next`] appends, in bytes: one read of a pty (a Linux line discipline holds
-/// 4095), or a full ring. Not more at once, because in interpose mode a kill between the read and the history loses
-/// what was read, and because one flooding guest shall not hold a thread.
-pub const CHUNK: usize = 4096;
+pub use crate::xen::event_channel::EventChannel;
+
+/// The most guest output that one [`Console::next`] appends, in bytes: a few reads of a pty (a Linux line discipline holds
+/// 4095), or a full ring. Not more at once, because one flooding guest shall not hold a thread.
+pub const CHUNK: usize = 16 * 1024;
 
 /// The most bytes that wait for the guest to take them. A paste fits; a guest that does not read costs no more.
 pub const INPUT_LIMIT: usize = 64 * 1024;
@@ -60,7 +61,8 @@ pub enum ConsoleEvent {
     /// The pty's other end is gone: xenconsoled ended or the domain did. Said once; then [`Console::next`] only moves
     /// what it can until [`Console::reconnect`].
     UpstreamGone,
-    /// There is room for input again, after [`Console::send`] did not take all.
+    /// There is room for input again, after [`Console::send`] did not take all; or all is sent, after
+    /// [`Console::tell_when_sent`].
     Room,
     /// Own mode: the event channel or the ring failed for good. Drop this console.
     Closed,
@@ -77,6 +79,8 @@ pub struct Console {
     in_flight: Option<InFlight>,
     /// The last [`Self::send`] did not take all.
     refused: bool,
+    /// [`Self::tell_when_sent`] was asked for.
+    awaited: bool,
 }
 
 /// Where guest output comes from.
@@ -136,7 +140,7 @@ impl Console {
     }
 
     fn of(guest: Guest, published: Option<Published>) -> Self {
-        Self { guest, published, input: VecDeque::new(), in_flight: None, refused: false }
+        Self { guest, published, input: VecDeque::new(), in_flight: None, refused: false, awaited: false }
     }
 
     /// What belongs in `console/tty`: the path of a symlink to our pty. None when attached.
@@ -186,6 +190,10 @@ impl Console {
                     self.refused = false;
                     return Poll::Ready(ConsoleEvent::Room);
                 }
+                Poll::Pending if self.awaited && self.input.is_empty() => {
+                    self.awaited = false;
+                    return Poll::Ready(ConsoleEvent::Room);
+                }
                 Poll::Pending if more_typing && self.input.len() < INPUT_LIMIT => {}
                 Poll::Pending => return Poll::Pending,
             }
@@ -218,6 +226,17 @@ impl Console {
         self.input.extend(&bytes[..taken]);
         self.refused = taken < bytes.len();
         taken
+    }
+
+    /// How many bytes the guest has not taken yet, of [`Self::send`] and of the readers of our pty.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.input.len()
+    }
+
+    /// Asks for one [`ConsoleEvent::Room`] when nothing is waiting any more.
+    pub const fn tell_when_sent(&mut self) {
+        self.awaited = true;
     }
 
     /// Own mode: the history has the bytes of the last output, so the guest may have their room back. Else nothing.

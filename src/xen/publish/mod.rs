@@ -1,13 +1,14 @@
 //! What we publish for other programs, and our own records of it.
 //!
 //! For `xl vncviewer` there are `console/vnc-listen`, `vnc-port` and `vnc-pass` in a domain's home; for us there is a
-//! record under `/tool/xenvnc/<domid>`, which only domain 0 can read. The record tells what is ours after a crash:
+//! record under `/tool/xenvnc/<domid>`, which only domain 0 can read; for the guest itself there is an [`Invitation`]. The record tells what is ours after a crash:
 //! **a node is ours when the record says what we wrote there and it still holds that**, never because it looks like
 //! ours.
 //!
 //! Every change is one transaction that first looks whether the domain is still the one that is meant: others see
 //! all of it or nothing, and a home that is gone is never made again by a write into it.
 
+mod invitation;
 mod ports;
 mod record;
 mod tty;
@@ -22,6 +23,7 @@ use super::domains::Domain;
 use super::store::{Nodes, Permissions, Store, StoreError, Transaction};
 use super::{Domid, Uuid, paths};
 
+pub use self::invitation::Invitation;
 pub use self::ports::{DEFAULT_PORTS, Ports};
 pub use self::record::{Record, TtyRecord};
 pub use self::tty::TtyOutcome;
@@ -122,7 +124,7 @@ impl Publisher {
     }
 
     /// Takes back what [`publish`](Self::publish) wrote for this life of this guest, where it still holds our value,
-    /// and what the record says of it. What is said about the tty stays.
+    /// and what the record says of it. What is said about the tty and the invitation stays.
     ///
     /// The home need not be that guest's any more: a domain that is preserved after a crash gets another UUID, and
     /// our nodes with it.
@@ -133,11 +135,8 @@ impl Publisher {
                 let record = record::read(&t, domid).await?.filter(|record| record.uuid == Some(uuid));
                 let Some(record) = record else { return Ok(()) };
                 take_back(&t, &record).await?;
-                if record.tty.is_none() {
-                    return record::remove(&t, domid).await;
-                }
-                let after = Record { tty: record.tty.clone(), ..Record::new(domid, uuid) };
-                after.write(&t, Some(&record)).await
+                let (tty, invited) = (record.tty.clone(), record.invited);
+                Record { tty, invited, ..Record::new(domid, uuid) }.write_or_remove(&t, &record).await
             })
             .await
     }
@@ -287,6 +286,7 @@ async fn own_record(t: &Transaction, domid: Domid, uuid: Uuid) -> Result<Option<
 /// Removes a record and, as far as it is still ours, what it says that we wrote.
 async fn clean_up(t: &Transaction, record: &Record) -> Result<(), StoreError> {
     take_back(t, record).await?;
+    invitation::take_back(t, record).await?;
     tty::give_back(t, record).await?;
     record::remove(t, record.domid).await
 }

@@ -24,6 +24,8 @@ pub struct Record {
     pub published_password: bool,
     /// `tty` and `tty-upstream`: whose console we hold.
     pub tty: Option<TtyRecord>,
+    /// `invitation`: whether we wrote what the guest needs to connect to us. The token itself is not recorded.
+    pub invited: bool,
 }
 
 /// The pty that we published in a console's `tty`.
@@ -48,7 +50,16 @@ impl Record {
             published_listen: None,
             published_password: false,
             tty: None,
+            invited: false,
         }
+    }
+
+    /// Makes the directory say this, or removes it when there is nothing left to say.
+    pub(super) async fn write_or_remove(&self, t: &Transaction, before: &Self) -> Result<(), StoreError> {
+        if self.port.is_none() && self.tty.is_none() && !self.invited {
+            return remove(t, self.domid).await;
+        }
+        self.write(t, Some(before)).await
     }
 
     /// Whether `value`, found in `console/vnc-port`, is what we wrote there.
@@ -81,7 +92,7 @@ impl Record {
         Ok(())
     }
 
-    fn nodes(&self) -> [(&'static str, Option<String>); 8] {
+    fn nodes(&self) -> [(&'static str, Option<String>); 9] {
         let text = |number: Option<u16>| number.map(|number| number.to_string());
         [
             ("uuid", self.uuid.map(|uuid| uuid.to_string())),
@@ -91,6 +102,7 @@ impl Record {
             ("vnc-listen", self.published_listen.clone()),
             ("vnc-pass", self.published_password.then(|| "published".to_owned())),
             ("tty", self.tty.as_ref().map(|tty| tty.own.clone())),
+            ("invitation", self.invited.then(|| "published".to_owned())),
             ("tty-upstream", self.tty.as_ref().and_then(|tty| tty.upstream.clone())),
         ]
     }
@@ -103,18 +115,20 @@ pub(super) async fn read(nodes: &Nodes, domid: Domid) -> Result<Option<Record>, 
     let (uuid, port, listen) = (path("uuid"), path("port"), path("listen"));
     let (published, published_listen, published_password) =
         (path("vnc-port"), path("vnc-listen"), path("vnc-pass"));
-    let (tty, upstream) = (path("tty"), path("tty-upstream"));
-    let (exists, uuid, port, listen, published, published_listen, published_password, tty, upstream) = tokio::try_join!(
-        nodes.exists(&directory),
-        nodes.read_optional(&uuid),
-        nodes.read_optional(&port),
-        nodes.read_optional(&listen),
-        nodes.read_optional(&published),
-        nodes.read_optional(&published_listen),
-        nodes.exists(&published_password),
-        nodes.read_optional(&tty),
-        nodes.read_optional(&upstream),
-    )?;
+    let (tty, upstream, invitation) = (path("tty"), path("tty-upstream"), path("invitation"));
+    let (exists, uuid, port, listen, published, published_listen, published_password, tty, upstream, invited) =
+        tokio::try_join!(
+            nodes.exists(&directory),
+            nodes.read_optional(&uuid),
+            nodes.read_optional(&port),
+            nodes.read_optional(&listen),
+            nodes.read_optional(&published),
+            nodes.read_optional(&published_listen),
+            nodes.exists(&published_password),
+            nodes.read_optional(&tty),
+            nodes.read_optional(&upstream),
+            nodes.exists(&invitation),
+        )?;
     if !exists {
         return Ok(None);
     }
@@ -130,6 +144,7 @@ pub(super) async fn read(nodes: &Nodes, domid: Domid) -> Result<Option<Record>, 
         published_listen: text(published_listen),
         published_password,
         tty: text(tty).map(|own| TtyRecord { own, upstream }),
+        invited,
     }))
 }
 

@@ -72,10 +72,7 @@ impl Publisher {
                 let record = record::read(&t, domid).await?.filter(|record| record.uuid == Some(uuid));
                 let Some(record) = record else { return Ok(()) };
                 give_back(&t, &record).await?;
-                if record.port.is_none() {
-                    return record::remove(&t, domid).await;
-                }
-                Record { tty: None, ..record.clone() }.write(&t, Some(&record)).await
+                Record { tty: None, ..record.clone() }.write_or_remove(&t, &record).await
             })
             .await
     }

@@ -57,15 +57,11 @@ impl AsyncRead for Device {
 }
 
 impl AsyncWrite for Device {
-    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    /// Never waits: `poll(2)` says of this device only when it can be read (`xenbus_file_poll`), and a write is taken at
+    /// once.
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let message = bytes.get(..first_message(bytes)).unwrap_or(bytes);
-        loop {
-            let mut guard = ready!(self.0.poll_write_ready(context))?;
-            match guard.try_io(|file| file.get_ref().write(message)) {
-                Ok(result) => return Poll::Ready(result),
-                Err(_would_block) => {}
-            }
-        }
+        Poll::Ready(self.0.get_ref().write(message))
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -82,6 +78,18 @@ mod tests {
     use super::*;
     use crate::xen::store::wire::{Kind, Message, encode};
     use bytes::BytesMut;
+
+    /// An eventfd at its limit is never reported as writable either, and still takes a zero.
+    #[tokio::test]
+    async fn writing_does_not_wait_for_the_device_to_be_writable() {
+        use nix::sys::eventfd::{EfdFlags, EventFd};
+        let full = EventFd::from_value_and_flags(0, EfdFlags::EFD_NONBLOCK).unwrap();
+        full.write(u64::MAX - 1).unwrap();
+        let mut device = Device::new(File::from(std::os::fd::OwnedFd::from(full))).unwrap();
+        let written =
+            std::future::poll_fn(|context| Poll::Ready(Pin::new(&mut device).poll_write(context, &[0; 8])));
+        assert!(matches!(written.await, Poll::Ready(Ok(8))));
+    }
 
     #[test]
     fn two_messages_never_share_a_write() {

@@ -131,6 +131,21 @@ impl Store {
         Err(StoreError::Conflict { attempts: transaction::MAX_ATTEMPTS }.into())
     }
 
+    /// The domain in which this process runs, as its toolstack wrote it into the node `domid` of its home.
+    ///
+    /// xenstored takes a path without a slash at its start for one in the home of who asks; this is the only such path
+    /// that is ever sent.
+    pub async fn own_domid(&self) -> Result<Domid, StoreError> {
+        const OWN: &str = "domid";
+        let value = self.nodes.client.call(Kind::Read, OWN, wire::join_strings([OWN]), None).await?;
+        let text = std::str::from_utf8(&value).ok().and_then(|text| text.trim_end().parse().ok());
+        text.ok_or_else(|| StoreError::Answer {
+            request: Kind::Read,
+            path: OWN.to_owned(),
+            reason: "it is not a domain number",
+        })
+    }
+
     /// Whether the domain was introduced to xenstored and is alive.
     pub async fn is_introduced(&self, domid: Domid) -> Result<bool, StoreError> {
         match self.about_domain(Kind::IsDomainIntroduced, domid, &[]).await?.as_slice() {

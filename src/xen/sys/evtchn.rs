@@ -18,6 +18,13 @@ struct BindInterdomain {
     remote_port: u32,
 }
 
+/// `struct ioctl_evtchn_bind_unbound_port`.
+#[derive(Debug)]
+#[repr(C)]
+struct BindUnboundPort {
+    remote_domain: u32,
+}
+
 /// `struct ioctl_evtchn_notify`.
 #[derive(Debug)]
 #[repr(C)]
@@ -27,12 +34,14 @@ struct Notify {
 
 mod raw {
     use super::super::request;
-    use super::{BindInterdomain, Notify};
+    use super::{BindInterdomain, BindUnboundPort, Notify};
 
     pub(super) const BIND_INTERDOMAIN: nix::libc::c_ulong = request(b'E', 1, size_of::<BindInterdomain>());
+    pub(super) const BIND_UNBOUND_PORT: nix::libc::c_ulong = request(b'E', 2, size_of::<BindUnboundPort>());
     pub(super) const NOTIFY: nix::libc::c_ulong = request(b'E', 4, size_of::<Notify>());
 
     nix::ioctl_write_ptr_bad!(bind_interdomain, BIND_INTERDOMAIN, BindInterdomain);
+    nix::ioctl_write_ptr_bad!(bind_unbound_port, BIND_UNBOUND_PORT, BindUnboundPort);
     nix::ioctl_write_ptr_bad!(notify, NOTIFY, Notify);
 }
 
@@ -55,6 +64,17 @@ pub fn bind_interdomain(device: BorrowedFd<'_>, domid: u16, remote_port: u32) ->
     let request = BindInterdomain { remote_domain: domid.into(), remote_port };
     // SAFETY: the kernel reads one `BindInterdomain`, valid for the length of the call.
     let port = unsafe { raw::bind_interdomain(device.as_raw_fd(), &raw const request) }?;
+    u32::try_from(port).map_err(io::Error::other)
+}
+
+/// Allocates a port that this domain may bind, and says its local number.
+///
+/// # Errors
+/// When there is no such domain, or no port left.
+pub fn bind_unbound(device: BorrowedFd<'_>, domid: u16) -> io::Result<u32> {
+    let request = BindUnboundPort { remote_domain: domid.into() };
+    // SAFETY: the kernel reads one `BindUnboundPort`, valid for the length of the call.
+    let port = unsafe { raw::bind_unbound_port(device.as_raw_fd(), &raw const request) }?;
     u32::try_from(port).map_err(io::Error::other)
 }
 
@@ -97,6 +117,7 @@ mod tests {
     #[test]
     fn requests_have_the_numbers_of_the_header() {
         assert_eq!(raw::BIND_INTERDOMAIN, 0x0008_4501);
+        assert_eq!(raw::BIND_UNBOUND_PORT, 0x0004_4502);
         assert_eq!(raw::NOTIFY, 0x0004_4504);
     }
 }

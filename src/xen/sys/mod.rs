@@ -2,10 +2,13 @@
 #![expect(unsafe_code, reason = "this folder and console/ring.rs hold the crate's only unsafe code")]
 
 pub mod evtchn;
+pub mod gntalloc;
 pub mod gntdev;
 pub mod mapping;
 pub mod reactor;
+pub mod shared;
 pub mod tty;
+mod unmap_notify;
 #[cfg(feature = "xenctrl")]
 pub mod xenctrl;
 

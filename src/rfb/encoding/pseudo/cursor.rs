@@ -68,22 +68,33 @@ impl CursorImage {
         Self { size, hotspot, pixels: pixels.collect(), mask, alpha: Some(alpha) }
     }
 
-    /// The other way; without opacities the mask decides.
+    /// The other way.
     fn put_rgba(&self, out: &mut Vec<u8>) {
         let part = |level: u8, alpha: u8| {
             u8::try_from((u32::from(level) * u32::from(alpha) + 127) / 255).unwrap_or(u8::MAX)
         };
         for (at, colour) in self.pixels.iter().enumerate() {
-            let alpha = match &self.alpha {
-                Some(alpha) => alpha.get(at).copied().unwrap_or(0),
-                None => u8::from(self.is_opaque(at)) * u8::MAX,
-            };
+            let alpha = self.opacity(at);
             out.put(&[
                 part(colour.red(), alpha),
                 part(colour.green(), alpha),
                 part(colour.blue(), alpha),
                 alpha,
             ]);
+        }
+    }
+
+    /// How opaque each pixel is, 0 to 255, row by row.
+    #[must_use]
+    pub fn opacities(&self) -> Vec<u8> {
+        (0..self.pixels.len()).map(|at| self.opacity(at)).collect()
+    }
+
+    /// How opaque pixel `at` is; without opacities the mask decides.
+    fn opacity(&self, at: usize) -> u8 {
+        match &self.alpha {
+            Some(alpha) => alpha.get(at).copied().unwrap_or(0),
+            None => u8::from(self.is_opaque(at)) * u8::MAX,
         }
     }
 

@@ -1,0 +1,130 @@
+//! The ways from a viewer to a server: none between, a byte splice, the one peer for several viewers, and ourselves.
+
+use std::fs;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::guest::raw_pty;
+use crate::host::{Host, eventually};
+
+/// One way, set up for one server.
+pub(crate) struct Path {
+    pub(crate) name: &'static str,
+    /// Where viewers connect.
+    pub(crate) address: SocketAddr,
+    /// The process between, if there is one.
+    process: Option<u32>,
+    _keeps: Keeps,
+}
+
+#[expect(dead_code, reason = "held for what their end does")]
+enum Keeps {
+    Nothing,
+    Child(Ended),
+    Host(Box<Host>, std::fs::File, std::os::fd::OwnedFd),
+}
+
+/// A child that ends with this value.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port()
+}
+
+fn await_listener(address: SocketAddr) {
+    let start = Instant::now();
+    loop {
+        // Asking by a connection would use up the one that a splice serves.
+        let table = fs::read_to_string("/proc/net/tcp").unwrap_or_default();
+        let listens = format!(":{:04X} 00000000:0000 0A", address.port());
+        if table.contains(&listens) {
+            return;
+        }
+        assert!(start.elapsed() < Duration::from_secs(20), "nobody listens on {address}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+impl Path {
+    pub(crate) fn direct(source: SocketAddr) -> Self {
+        Self { name: "direct", address: source, process: None, _keeps: Keeps::Nothing }
+    }
+
+    fn program(name: &'static str, port: u16, mut command: Command) -> Option<Self> {
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().ok()?;
+        let process = Some(child.id());
+        let keeps = Keeps::Child(Ended(child));
+        await_listener(address);
+        Some(Self { name, address, process, _keeps: keeps })
+    }
+
+    /// A splice for one connection; `None` when socat is not installed.
+    pub(crate) fn socat(source: SocketAddr) -> Option<Self> {
+        let port = free_port();
+        let mut command = Command::new("socat");
+        command
+            .arg(format!("TCP-LISTEN:{port},bind=127.0.0.1,reuseaddr,nodelay"))
+            .arg(format!("TCP:{source},nodelay"));
+        Self::program("socat", port, command)
+    }
+
+    /// `None` when x11vnc is not installed.
+    pub(crate) fn x11vnc(source: SocketAddr) -> Option<Self> {
+        let port = free_port();
+        let mut command = Command::new("x11vnc");
+        command
+            .args(["-reflect", &source.to_string(), "-localhost", "-rfbport", &port.to_string()])
+            .args(["-forever", "-shared", "-nopw", "-quiet", "-no6"]);
+        Self::program("x11vnc -reflect", port, command)
+    }
+
+    /// The daemon with one domain, whose display is `source`; the viewer sees that display from its first moment.
+    pub(crate) fn ours(source: SocketAddr) -> Self {
+        let forward = format!("display.forward={source}");
+        let mut host = Host::new(&["console.mode=attach", "seat.notices=false", &forward]);
+        host.quiet();
+        host.start_daemon();
+        let (master, slave, tty) = raw_pty();
+        host.add_domain_with_tty(7, "bench", &tty.display().to_string());
+        host.await_port(7, Instant::now());
+        let port = host.published_port(7).expect("just published");
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        eventually("the display", || {
+            let list = host.xenvnc(&["list", "--json"]);
+            let text = String::from_utf8_lossy(&list.stdout).into_owned();
+            if text.contains("\"vt\":7") || text.contains("\"vt\": 7") { Ok(()) } else { Err(text) }
+        });
+        let process = Some(host.daemon_id());
+        Self { name: "xenvnc", address, process, _keeps: Keeps::Host(Box::new(host), master, slave) }
+    }
+
+    /// The CPU time that the process between has used, all threads.
+    pub(crate) fn cpu(&self) -> Duration {
+        self.process.map_or(Duration::ZERO, cpu_of)
+    }
+}
+
+/// The CPU time of all threads of a process (`sched-stats`: the first number of schedstat, in nanoseconds).
+pub(crate) fn cpu_of(process: u32) -> Duration {
+    let threads = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
+    let nanoseconds = threads
+        .filter_map(|thread| fs::read_to_string(thread.path().join("schedstat")).ok())
+        .filter_map(|text| text.split_whitespace().next().and_then(|number| number.parse::<u64>().ok()))
+        .sum();
+    Duration::from_nanos(nanoseconds)
+}
+
+/// True when a server answers there.
+pub(crate) fn answers(address: SocketAddr) -> bool {
+    TcpStream::connect(address).is_ok()
+}

@@ -1,0 +1,212 @@
+//! A graphics VT: the picture of an RFB server in the guest, and what viewers say to it.
+//!
+//! The connection to the server is held for its whole life, whether or not anybody looks: the guest would not call
+//! again. But without a viewer nothing is asked of it, and a server that is asked nothing sends nothing.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use super::options::ViewerId;
+use crate::geometry::{Point, Size};
+use crate::keysym::Keysym;
+use crate::rfb::client::ClientConnection;
+use crate::rfb::encoding::canvas::Canvas;
+use crate::rfb::server::CursorImage;
+use crate::screen::{Picture, Sprite};
+
+/// How long viewers who come to a picture that was not kept up to date wait for what has changed meanwhile. A server
+/// with something to say answers within a millisecond or two; one without does not answer at all.
+const FRESH: Duration = Duration::from_millis(12);
+
+/// How long after an update the picture counts as up to date although nothing more is asked for.
+const RECENT: Duration = Duration::from_millis(50);
+
+/// How long viewers wait for the first picture. Then they are shown what there is of it: the wait looks like a guest
+/// that hangs.
+const FIRST: Duration = Duration::from_secs(1);
+
+/// How long an update may take to come in before viewers are shown the part that is there: longer than a whole screen
+/// takes on one machine, short enough to see a slow one progress.
+const TORN: Duration = Duration::from_millis(50);
+
+/// Names one connection to an RFB server; never used twice in a seat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct UpstreamId(pub(super) u64);
+
+/// A server in the guest that is through the handshake.
+pub(super) struct Graphics {
+    pub(super) id: UpstreamId,
+    pub(super) connection: ClientConnection,
+    /// How it is connected, for people.
+    pub(super) origin: String,
+    /// What it calls its desktop; guest text.
+    pub(super) name: String,
+    /// Viewers are moved here as soon as there is a picture.
+    pub(super) awaited: bool,
+    /// The shape of its pointer; `None` when it never said.
+    cursor: Option<Option<CursorImage>>,
+    /// Where its pointer is, as far as anybody has said.
+    pointer_at: Option<Point>,
+    /// The pointer, for viewers who do not draw it themselves; counted up with every change.
+    sprite: Option<Sprite>,
+    sprite_version: u64,
+    /// What was cut in the guest last, and how often something was.
+    pub(super) cut: (u64, String),
+    /// Who asked for another size and waits for the answer.
+    pub(super) resize_for: Option<ViewerId>,
+    /// The canvas has had a whole picture; when it was last whole.
+    whole_at: Option<Instant>,
+    /// Somebody has come to look since the last turn.
+    entered: bool,
+    /// A part of an update is in the canvas, the rest is on its way; set when the part came.
+    torn_until: Option<Instant>,
+    /// Viewers wait for news that may be on their way.
+    hold_until: Option<Instant>,
+}
+
+impl fmt::Debug for Graphics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Graphics").field("id", &self.id).field("origin", &self.origin).finish_non_exhaustive()
+    }
+}
+
+impl Graphics {
+    /// The server behind a connection that is through the handshake.
+    pub(super) fn new(id: UpstreamId, connection: ClientConnection, origin: String, name: String) -> Self {
+        Self {
+            id,
+            connection,
+            origin,
+            name,
+            awaited: false,
+            cursor: None,
+            pointer_at: None,
+            sprite: None,
+            sprite_version: 0,
+            cut: (0, String::new()),
+            resize_for: None,
+            whole_at: None,
+            entered: false,
+            torn_until: None,
+            hold_until: None,
+        }
+    }
+
+    /// What it shows.
+    pub(super) fn canvas(&self) -> &Canvas {
+        self.connection.canvas()
+    }
+
+    /// Its size in pixels.
+    pub(super) fn size(&self) -> Size {
+        self.canvas().size()
+    }
+
+    /// True once there has been a whole picture.
+    pub(super) const fn is_complete(&self) -> bool {
+        self.whole_at.is_some()
+    }
+
+    /// Somebody begins to look.
+    pub(super) const fn enter(&mut self) {
+        self.entered = true;
+    }
+
+    /// A part of an update is there.
+    pub(super) fn part(&mut self, now: Instant) {
+        self.torn_until.get_or_insert(now + TORN);
+    }
+
+    /// An update is whole. True when it makes the first whole picture.
+    pub(super) fn whole(&mut self, now: Instant) -> bool {
+        self.torn_until = None;
+        self.hold_until = None;
+        self.whole_at.replace(now).is_none()
+    }
+
+    /// True when viewers may be shown the canvas as it is.
+    pub(super) fn is_showable(&mut self, now: Instant) -> bool {
+        if std::mem::take(&mut self.entered) {
+            // While a request is out, whatever changes is sent: then the canvas is up to date already.
+            let recent = self.whole_at.is_some_and(|at| now < at + RECENT);
+            let current = recent || (self.is_complete() && self.connection.is_waiting());
+            self.connection.request_update(self.is_complete());
+            if !current {
+                self.hold_until = Some(now + if self.is_complete() { FRESH } else { FIRST });
+            }
+        }
+        self.deadline().is_none()
+    }
+
+    /// Asks for the next update, of what viewers do not have yet.
+    pub(super) fn ask(&mut self) {
+        if self.torn_until.is_none() {
+            self.connection.request_update(self.is_complete());
+        }
+    }
+
+    /// When viewers are shown what there is, if nothing comes before.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.torn_until.into_iter().chain(self.hold_until).min()
+    }
+
+    /// Time has passed.
+    pub(super) fn handle_timeout(&mut self, now: Instant) {
+        for until in [&mut self.torn_until, &mut self.hold_until] {
+            if until.is_some_and(|until| until <= now) {
+                *until = None;
+            }
+        }
+    }
+
+    /// Passes a key on.
+    pub(super) fn key(&mut self, keysym: Keysym, keycode: Option<u32>, pressed: bool) {
+        self.connection.key(keysym, keycode, pressed);
+    }
+
+    /// Passes the pointer on; returns where it was put, which is inside of the picture.
+    pub(super) fn pointer(&mut self, buttons: u16, x: u16, y: u16) -> (u16, u16) {
+        let size = self.size();
+        let (x, y) = (x.min(size.width.saturating_sub(1)), y.min(size.height.saturating_sub(1)));
+        self.connection.pointer(buttons, x, y);
+        self.pointer_moved(Point { x, y });
+        (x, y)
+    }
+
+    /// The shape of its pointer; `None` when it never said.
+    pub(super) const fn cursor(&self) -> Option<&Option<CursorImage>> {
+        self.cursor.as_ref()
+    }
+
+    /// Its pointer has this shape now.
+    pub(super) fn set_cursor(&mut self, cursor: Option<CursorImage>) {
+        self.cursor = Some(cursor);
+        self.place_sprite();
+    }
+
+    /// Its pointer is here now.
+    pub(super) fn pointer_moved(&mut self, place: Point) {
+        if self.pointer_at != Some(place) {
+            self.pointer_at = Some(place);
+            self.place_sprite();
+        }
+    }
+
+    /// The pointer as a part of the picture, and a number that changes with it.
+    pub(super) fn sprite(&self) -> (Option<&Sprite>, u64) {
+        (self.sprite.as_ref(), self.sprite_version)
+    }
+
+    fn place_sprite(&mut self) {
+        self.sprite_version += 1;
+        self.sprite = match (&self.cursor, self.pointer_at) {
+            (Some(Some(cursor)), Some(place)) => Some(Sprite {
+                x: i32::from(place.x) - i32::from(cursor.hotspot.x),
+                y: i32::from(place.y) - i32::from(cursor.hotspot.y),
+                picture: Picture { size: cursor.size, pixels: cursor.pixels.clone() },
+                opacity: Some(cursor.opacities()),
+            }),
+            _ => None,
+        };
+    }
+}

@@ -1,0 +1,178 @@
+"""Shared memory between a Debian guest and dom0: our ends with Xen's own (vchan-socket-proxy), with each other, and a real Xvnc
+behind `xenvnc guest`. The `vchan` example of the source tree is the end in dom0 and, where no display is meant, in the guest."""
+
+import re
+
+from suite import Skip, check, check_equal, step
+
+END = "/usr/local/bin/vchan-example"
+PROXY = "/usr/bin/vchan-socket-proxy"
+HOME = "/local/domain"
+# No daemon runs meanwhile: it would be the client.
+NUMBER = 4
+DISPLAY = f"data/xenvnc/display/{NUMBER}"
+
+
+def random_file(lab, size):
+    lab.run(f"head -c {size} /dev/urandom >/tmp/in")
+
+
+def echoes(lab, client, size, what):
+    """Sends /tmp/in through a client in dom0 to a server that sends everything back."""
+    # The client ends with its standard input; that stays open until all is back, or for a minute.
+    lab.run(f"rm -f /tmp/out; {{ cat /tmp/in; for i in $(seq 300); do [ \"$(stat -c %s /tmp/out 2>/dev/null)\" = {size} ] && break; "
+            f"sleep 0.2; done; }} | timeout 90 {client} >/tmp/out 2>/tmp/err; true", timeout=180)
+    said = lab.run("cmp /tmp/in /tmp/out && echo same; tail -n 3 /tmp/err", check_status=False).strip()
+    check(said.startswith("same"), f"{what}: {said}")
+
+
+def until_published(lab, path, than=""):
+    """Waits until a server is published that is another one than `than`, and gives its ring-ref."""
+    node = f"{HOME}/{lab.x}/{path}/ring-ref"
+    lab.until(f'v=$(xenstore-read {node}) && [ -n "$v" ] && [ "$v" != "{than}" ]', f"{path} of the guest", pause=0.2)
+    return lab.read(node)
+
+
+def no_zombie(lab):
+    lab.until("! xl list | grep -q null && [ $(xl list | wc -l) -eq 2 ]", "the domain to go", 30, 0.5)
+
+
+@step("a Debian guest for shared memory comes up")
+def vchan_guest(lab):
+    if lab.status(f"[ -x {END} ]")[0] != 0:
+        raise Skip("the vchan example is not there (cargo build --release --example vchan)")
+    lab.destroy_all()
+    lab.x = lab.create_x("")
+    check_equal(lab.guest("ls /dev/xen/gntalloc").strip(), "/dev/xen/gntalloc", "the guest's device")
+
+
+@step("our vchan client and Xen's server understand each other, also after a kill", needs=[vchan_guest])
+def our_client(lab):
+    size = 200_000
+    random_file(lab, size)
+    lab.guest("rm -f /tmp/echo.sock; setsid socat UNIX-LISTEN:/tmp/echo.sock,fork EXEC:cat >/dev/null 2>&1 </dev/null &"
+              " until [ -S /tmp/echo.sock ]; do sleep 0.1; done")
+    lab.guest_starts(f"{PROXY} -m server 0 data/foreign /tmp/echo.sock")
+    until_published(lab, "data/foreign")
+    for what in ("the first client", "the second client"):
+        echoes(lab, f"{END} client {lab.x} data/foreign pipe", size, what)
+    lab.run(f"{{ sleep 60; }} | {END} client {lab.x} data/foreign pipe >/dev/null & sleep 2; pkill -9 -f 'client {lab.x} data/foreign'; true")
+    echoes(lab, f"{END} client {lab.x} data/foreign pipe", size, "a client after one that was killed")
+    lab.guest("kill $(cat /tmp/pid)")
+
+
+@step("our vchan server and Xen's client understand each other", needs=[vchan_guest])
+def our_server(lab):
+    size = 200_000
+    random_file(lab, size)
+    for rings in ("", "4096 4096", "1048576 1048576"):
+        lab.guest_starts(f"{END} server data/ours echo {rings}")
+        until_published(lab, "data/ours")
+        echoes(lab, f"{PROXY} -m client {lab.x} {HOME}/{lab.x}/data/ours -", size, f"rings {rings or 'of a display'}")
+        lab.until(f"! xenstore-exists {HOME}/{lab.x}/data/ours", "the server to take its nodes away")
+
+
+@step("vchan: 20 MB come back as they were sent; either end sees the kill of the other", needs=[vchan_guest])
+def both_ends(lab):
+    size = 20_000_000
+    random_file(lab, size)
+    lab.guest_starts(f"{END} server data/ours echo")
+    first = until_published(lab, "data/ours")
+    echoes(lab, f"{END} client {lab.x} data/ours pipe", size, "20 MB")
+    # dom0's end is killed: the server ends in order, and its nodes go.
+    lab.guest_starts(f"{END} server data/ours echo")
+    until_published(lab, "data/ours")
+    lab.run(f"(sleep 100 | {END} client {lab.x} data/ours pipe >/dev/null) & sleep 2; pkill -9 -f 'client {lab.x} data/ours'; true")
+    lab.until(f"! xenstore-exists {HOME}/{lab.x}/data/ours", "the server to see that its client was killed", 20)
+    # The guest's end is killed: the client ends, and what is left in xenstore is no server any more.
+    lab.guest_starts(f"{END} server data/ours echo")
+    until_published(lab, "data/ours")
+    lab.run(f"(sleep 100 | {END} client {lab.x} data/ours pipe >/tmp/out 2>&1; echo ended >>/tmp/out) & sleep 2; true")
+    lab.guest("kill -9 $(cat /tmp/pid)")
+    lab.until(f"! pgrep -f 'client {lab.x} data/ours'", "the client to see that its server was killed", 20)
+    status, said = lab.status(f"{END} client {lab.x} data/ours pipe </dev/null")
+    check(status != 0 and re.search("EventChannel|NoServer|map", said), f"a client of a dead server: {status} {said[-300:]}")
+    lab.report.note(f"ring-ref {first}; a dead server's nodes: {said.strip().splitlines()[0] if said.strip() else said!r}")
+
+
+@step("a real Xvnc by vchan: fresh connection for each client, kills on both sides, X that ends", needs=[vchan_guest])
+def display(lab):
+    lab.guest_starts(f"env RUST_LOG=xenvnc=debug xenvnc guest --via vchan --number {NUMBER} --server unix:/tmp/x.sock --xvnc "
+                     "--geometry 640x480 -- sh -c \"xterm & exec twm\"")
+    seen = until_published(lab, DISPLAY)
+    look = f"{END} client {lab.x} {DISPLAY} rfb:3"
+    for what in ("first", "second"):
+        said = lab.run(look, timeout=90)
+        check("3 screens of 640x480" in said, f"the {what} client: {said}")
+        seen = until_published(lab, DISPLAY, seen)
+    lab.run(f"({END} client {lab.x} {DISPLAY} rfb:100000 >/dev/null 2>&1) & sleep 2; pkill -9 -f 'client {lab.x} {DISPLAY}'; true")
+    seen = until_published(lab, DISPLAY, seen)
+    check("3 screens" in lab.run(look, timeout=90), "a client after one that was killed")
+    seen = until_published(lab, DISPLAY, seen)
+    # The agent is killed, with a client: that ends, Xvnc stays, and the next agent finds it.
+    lab.run(f"({END} client {lab.x} {DISPLAY} rfb:100000 >/dev/null 2>&1) & sleep 2; true")
+    lab.guest("kill -9 $(cat /tmp/pid)")
+    lab.until(f"! pgrep -f 'client {lab.x} {DISPLAY}'", "the client to see the kill", 20)
+    lab.guest_starts(f"xenvnc guest --via vchan --number {NUMBER} --server unix:/tmp/x.sock --xvnc")
+    seen = until_published(lab, DISPLAY, seen)
+    check("3 screens of 640x480" in lab.run(look, timeout=90), "the same Xvnc after a kill of xenvnc guest")
+    # X is killed: the nodes go; the agent starts another Xvnc, of the default size.
+    seen = until_published(lab, DISPLAY, seen)
+    lab.guest("pkill -9 Xvnc || pkill -9 Xtigervnc")
+    until_published(lab, DISPLAY, seen)
+    check("3 screens of 1280x800" in lab.run(look, timeout=90), "a new Xvnc after a kill of X")
+
+
+@step("xl save and restore: the display is published in the new domain's home", needs=[display])
+def restored(lab):
+    before = lab.x
+    lab.run("rm -f /root/x.save; xl save x /root/x.save && xl restore /root/x.save; rm -f /root/x.save", timeout=240)
+    lab.x = lab.domid("x")
+    check(lab.x != before, "xl restore gave the same domid")
+    until_published(lab, DISPLAY)
+    said = lab.run(f"{END} client {lab.x} {DISPLAY} rfb:3", timeout=90)
+    check("3 screens of 1280x800" in said, f"the display after a restore: {said}")
+    lab.until(f"{END} client {lab.x} {DISPLAY} rfb:1", "the guest to go on serving", 60, 1)
+
+
+@step("xl destroy with a vchan client attached leaves no zombie", needs=[display])
+def destroyed(lab):
+    until_published(lab, DISPLAY)
+    lab.run(f"({END} client {lab.x} {DISPLAY} rfb:100000 >/tmp/out 2>&1) & sleep 3; true")
+    check(lab.status(f"pgrep -f 'client {lab.x} {DISPLAY}'")[0] == 0, "the client did not stay")
+    lab.run("xl destroy x", timeout=60)
+    no_zombie(lab)
+    check(f"domain {lab.x} is gone" in lab.run("cat /tmp/out"), "the client did not see it")
+
+
+def rate(said):
+    return float(re.search(r"([0-9.]+) MB/s", said)[1])
+
+
+@step("figures: guest to dom0 by shared memory and by the network", long=True)
+def figures(lab):
+    lab.destroy_all()
+    lab.x = lab.create_x("")
+    rates = {"bare ring": [], "TCP": [], "Xvnc by vchan": [], "Xvnc by TCP": []}
+    lab.guest("setsid Xvnc :20 -rfbport 5920 -rfbunixpath /tmp/x.sock -SecurityTypes None -geometry 1280x800 >/dev/null 2>&1 "
+              "</dev/null & until [ -S /tmp/x.sock ]; do sleep 0.2; done")
+    for turn in range(3):
+        lab.guest_starts(f"{END} server data/ours source:300000000")
+        until_published(lab, "data/ours")
+        rates["bare ring"].append(rate(lab.run(f"{END} client {lab.x} data/ours sink", timeout=300)))
+        lab.guest_starts(f"{END} tcp-server 0.0.0.0:{7000 + turn} source:60000000")
+        lab.run("sleep 1")
+        rates["TCP"].append(rate(lab.run(f"{END} tcp-client 10.9.0.2:{7000 + turn} sink", timeout=300)))
+        lab.guest_starts(f"xenvnc guest --via vchan --number {NUMBER} --server unix:/tmp/x.sock")
+        until_published(lab, DISPLAY)
+        rates["Xvnc by vchan"].append(rate(lab.run(f"{END} client {lab.x} {DISPLAY} rfb:40", timeout=300)))
+        lab.guest("kill $(cat /tmp/pid)")
+        lab.until(f"! xenstore-exists {HOME}/{lab.x}/{DISPLAY}", "the nodes to go")
+        rates["Xvnc by TCP"].append(rate(lab.run(f"{END} tcp-client 10.9.0.2:5920 rfb:15", timeout=300)))
+    middle = {what: sorted(seen)[1] for what, seen in rates.items()}
+    for what, seen in rates.items():
+        lab.report.note(f"{what}: {', '.join(f'{each:.1f}' for each in seen)} MB/s")
+    lab.report.note(f"bare ring to TCP: {middle['bare ring'] / middle['TCP']:.1f}; "
+                    f"Xvnc by vchan to Xvnc by TCP: {middle['Xvnc by vchan'] / middle['Xvnc by TCP']:.1f}; "
+                    f"Xvnc by vchan to the bare ring: {middle['Xvnc by vchan'] / middle['bare ring']:.2f}")
+    lab.destroy("x")
