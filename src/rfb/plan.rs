@@ -46,6 +46,9 @@ pub const NEW_COLOURS: usize = 8;
 /// In a photograph at most one pixel in so many is like its left neighbour.
 const EQUAL_PIXELS: usize = 3;
 
+/// No pixel is like this.
+const NO_COLOUR: Colour = Colour(u32::MAX);
+
 /// What is in a rectangle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
@@ -155,12 +158,14 @@ impl Planner {
     /// Appends the colours of a cell in order; `None`, and nothing is appended, when they are many.
     fn find(&mut self, pixels: &[Colour]) -> Option<usize> {
         self.found.clear();
-        let mut last = None;
+        // Most pixels have a colour that was seen a moment ago.
+        let mut recent = [NO_COLOUR; 64];
         for &pixel in pixels {
-            if last == Some(pixel) {
+            let slot = &mut recent[usize::from(pixel.0.wrapping_mul(0x9e37_79b1).to_be_bytes()[0] & 63)];
+            if *slot == pixel {
                 continue;
             }
-            last = Some(pixel);
+            *slot = pixel;
             if let Err(at) = self.found.binary_search(&pixel) {
                 if self.found.len() == CELL_COLOURS {
                     return None;

@@ -192,7 +192,9 @@ fn clipboards_are_bounded_and_their_errors_named() {
     assert_eq!(server.poll_event(), None);
 
     // A viewer that asks again and again and does not read.
-    let noise: String = (0..CUT_TEXT_BYTES / 2).map(|n| char::from(33 + (n * n / 7 % 89) as u8)).collect();
+    let noise: String = (0..CUT_TEXT_BYTES / 2)
+        .map(|n| char::from(33 + u8::try_from(n * n / 7 % 89).expect("small")))
+        .collect();
     server.cut_text(&noise);
     let mut body = Vec::new();
     ClipboardMessage::Request { text: true }.encode(&mut body);

@@ -365,9 +365,12 @@ fn photograph(size: Size, photo: Rect) -> Canvas {
     for y in photo.y..photo.y + photo.height {
         let row: Vec<_> = (photo.x..photo.x + photo.width)
             .map(|x| {
-                let (x, y) = (f32::from(x), f32::from(y));
-                let level = |a: f32, b: f32| (127.0 + 90.0 * (x / a).sin() * (y / b).cos()) as u8;
-                Colour::rgb(level(23.0, 31.0), level(37.0, 17.0), level(11.0, 29.0) ^ (x as u8 & 1))
+                let wave = |at: u16, length: u16| {
+                    let at = i32::from(at % length) - i32::from(length / 2);
+                    at * at * 220 / (i32::from(length / 2) * i32::from(length / 2))
+                };
+                let level = |a, b| u8::try_from((wave(x, a) + wave(y, b)) / 2 + 10).expect("at most 230");
+                Colour::rgb(level(150, 190), level(230, 110), level(70, 180) ^ u8::from(x % 2 == 1))
             })
             .collect();
         canvas.put(Rect::new(photo.x, y, photo.width, 1), &row);
