@@ -19,7 +19,7 @@ XENVNC = "/usr/local/bin/xenvnc"
 LOG = "/var/log/xenvnc.log"
 
 # dom0's key lets it into the Debian guests.
-IN_GUEST = "ssh -o ConnectTimeout=5 10.9.0.2"
+IN_GUEST = "ssh -o ConnectTimeout=60 10.9.0.2"
 
 # How long a condition may take under emulation on a busy machine; nothing waits this long when all is well.
 PATIENCE_SECONDS = 120
