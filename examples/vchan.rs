@@ -90,10 +90,14 @@ async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, what: &str) {
     let mut buffer = vec![0; PIECE];
     match what.split_once(':').unwrap_or((what, "")) {
         ("pipe", _) => {
-            let mut local = tokio::io::join(tokio::io::stdin(), tokio::io::stdout());
-            // The other end may go as soon as it has what it wanted.
-            let _ = tokio::io::copy_bidirectional(&mut stream, &mut local).await;
-            let _ = local.flush().await;
+            let (mut from, mut to) = tokio::io::split(stream);
+            let (mut input, mut output) = (tokio::io::stdin(), tokio::io::stdout());
+            // The end of one side is the end of both: a vchan has no other.
+            tokio::select! {
+                _ = tokio::io::copy(&mut input, &mut to) => {}
+                _ = tokio::io::copy(&mut from, &mut output) => {}
+            }
+            let _ = output.flush().await;
         }
         ("echo", _) => loop {
             let count = stream.read(&mut buffer).await.expect("bytes");

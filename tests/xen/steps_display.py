@@ -1,86 +1,91 @@
-"""A Debian guest's X display on its endpoint: found by the daemon by every way that needs Xen or its network."""
+"""A guest's X display through the daemon: Xvnc, twm and an xterm, connected by `xenvnc guest`, in the viewer that watched the
+guest's console before."""
 
-from suite import check, check_equal, step
+import struct
+import time
 
-SOCKET = "/tmp/shown.sock"
-AGENT = f"env RUST_LOG=xenvnc=debug xenvnc guest --server unix:{SOCKET}"
+import lab as lab_module
+from suite import Failure, check, check_equal, step
 
-
-def await_display(lab, number, origin, state):
-    """Waits until a display of the guest has come in this way and is in this state."""
-    seen = []
-
-    def look():
-        nonlocal seen
-        row = lab.listed("domid", lab.x) or {}
-        seen = row.get("displays", [])
-        return any(
-            each["display"] == number and origin in each["origin"] and each["state"].startswith(state) for each in seen
-        )
-
-    lab.wait_for(look, f"display {number} by {origin}, {state}", 90)
-    return seen
+CONSOLE = (640, 400)
+X = (800, 600)
 
 
-def end_agent(lab, signal):
-    lab.guest(f"kill -{signal} $(cat /tmp/pid); while [ -d /proc/$(cat /tmp/pid) ]; do sleep 0.1; done")
+def until_size(viewer, size, what, seconds=lab_module.BOOT_SECONDS):
+    """Reads updates until the screen has this size and a whole picture of it has come."""
+    deadline = time.monotonic() + seconds
+    while (viewer.width, viewer.height) != size:
+        if time.monotonic() > deadline:
+            raise Failure(f"not within {seconds} s: {what}; the screen is {viewer.width}x{viewer.height}")
+        viewer.request()
+        viewer.update()
+    viewer.refresh()
 
 
-@step("a guest's display by vchan is found, lost and found again")
-def by_vchan(lab):
+def point(viewer, x, y):
+    viewer.socket.sendall(struct.pack(">BBHH", 5, 0, x, y))
+
+
+def types_into_xterm(lab, viewer, name):
+    # twm gives the keyboard to the window under the pointer; the first window is near the upper left corner.
+    point(viewer, 250, 200)
+    time.sleep(1)
+    viewer.type(f"touch /tmp/{name}\n")
+    lab.until(f"{lab_module.IN_GUEST} test -e /tmp/{name}", f"what was typed into the xterm ({name})", 60, 1)
+
+
+def shows_x(lab, way):
     lab.destroy_all()
+    lab.x = lab.create_x(way)
+    viewer = lab.view(int(lab.console(lab.x, "vnc-port")))
+    check_equal((viewer.width, viewer.height), CONSOLE, "the screen before X")
+    viewer.png(lab.artifacts / f"x-{way}-before.png")
+    until_size(viewer, X, "X in the viewer that watched the console")
+    lab.until_x()
+    types_into_xterm(lab, viewer, f"typed-{way}")
+    viewer.refresh()
+    viewer.png(lab.artifacts / f"x-{way}-during.png")
+    check(viewer.colours() > 2, "the X screen is empty")
+    displays = lab.listed("name", "x")["displays"]
+    check(any(way in str(display) for display in displays), f"xenvnc list says {displays}")
+    lab.xenvnc("switch x 1")
+    until_size(viewer, CONSOLE, "the console after a switch", 60)
+    viewer.png(lab.artifacts / f"x-{way}-console.png")
+    lab.xenvnc("switch x 7")
+    until_size(viewer, X, "X after a switch back", 60)
+    # X dies: the viewer is on the console again, until xenvnc guest has started another.
+    lab.guest("pkill -9 Xvnc || pkill -9 Xtigervnc")
+    until_size(viewer, CONSOLE, "the console after the end of X", 60)
+    until_size(viewer, X, "X that was started again", 120)
+    viewer.png(lab.artifacts / f"x-{way}-after.png")
+    lab.close_viewers()
+
+
+@step("the guest's X comes to the viewer that watches its console, by vchan, and goes, and comes back")
+def by_vchan(lab):
+    lab.stop_daemon()
     lab.start_daemon()
-    lab.x = lab.create_x("")
-    # An X of its own, so that it outlives the agent.
-    lab.guest(f"setsid Xvnc :30 -rfbport -1 -rfbunixpath {SOCKET} -SecurityTypes None -geometry 640x480 >/dev/null 2>&1 </dev/null &"
-              f" until [ -S {SOCKET} ]; do sleep 0.2; done")
-    lab.guest_starts(f"{AGENT} --via vchan")
-    await_display(lab, 0, "vchan", "connected")
-    check_equal(lab.listed("domid", lab.x)["vt"], 7, "the VT that a new viewer sees")
-    # Its nodes stay behind and prove nothing.
-    end_agent(lab, "KILL")
-    await_display(lab, 0, "vchan", "not reached")
-    check(lab.read(f"/local/domain/{lab.x}/data/xenvnc/display/0/ring-ref"), "a killed server's nodes are gone")
-    check_equal(lab.listed("domid", lab.x)["vt"], 1, "the VT without a display")
-    lab.guest_starts(f"{AGENT} --via vchan --number 2")
-    await_display(lab, 2, "vchan", "connected")
-    end_agent(lab, "TERM")
+    shows_x(lab, "vchan")
 
 
-@step("a guest's display by TCP shows its token, once", needs=[by_vchan])
-def by_token(lab):
-    token = f"/local/domain/{lab.x}/xenvnc/token"
-    first = lab.read(token)
-    listed = lab.run(f"xenstore-ls -fp /local/domain/{lab.x}/xenvnc")
-    for node in ("reverse-address", "token"):
-        line = next(line for line in listed.splitlines() if f"/{node} = " in line)
-        check(line.endswith(f"(n0,r{lab.x})"), f"{node} can be read by others: {line}")
-    lab.guest_starts(f"{AGENT} --via tcp")
-    await_display(lab, 0, "reverse TCP 10.9.0.2:", "connected")
-    check(any("(token)" in each["origin"] for each in lab.listed("domid", lab.x)["displays"]), "not by its token")
-    lab.until(f'[ "$(xenstore-read {token})" != {first} ]', "another token", 20)
-    check(first not in lab.run("cat /var/log/xenvnc.log"), "a token is in the log")
-    end_agent(lab, "TERM")
-    await_display(lab, 0, "reverse TCP", "ended")
-
-
-@step("a guest's display over a trusted bridge, as an installer connects it", needs=[by_vchan])
-def by_bridge(lab):
-    lab.guest("DISPLAY=:30 vncconfig -connect 10.9.0.1")
-    await_display(lab, 0, "(trusted bridge)", "connected")
-    # A bridge that knows it by another address does not know it.
-    lab.guest("DISPLAY=:30 vncconfig -disconnect")
-    await_display(lab, 0, "(trusted bridge)", "ended")
-    mac = lab.read(f"/libxl/{lab.x}/device/vif/0/mac")
-    lab.run(f"xenstore-write /libxl/{lab.x}/device/vif/0/mac 00:16:3e:99:99:99")
-    lab.guest("DISPLAY=:30 vncconfig -connect 10.9.0.1")
-    lab.until("grep -q 'no domain has the MAC address' /var/log/xenvnc.log", "the refusal in the log", 30)
-    lab.run(f"xenstore-write /libxl/{lab.x}/device/vif/0/mac {mac}")
-
-
-@step("xl destroy with a display by vchan leaves no zombie", needs=[by_vchan])
+@step("xl destroy while the display is connected by vchan leaves no zombie", needs=[by_vchan])
 def destroyed(lab):
-    lab.guest_starts(f"{AGENT} --via vchan")
-    await_display(lab, 0, "vchan", "connected")
+    viewer = lab.view(int(lab.console(lab.x, "vnc-port")))
+    until_size(viewer, X, "X for a new viewer", 60)
     lab.run("xl destroy x", timeout=60)
     lab.until("! xl list | grep -q null && [ $(xl list | wc -l) -eq 2 ]", "the domain to go", 30, 0.5)
+    lab.close_viewers()
+
+
+@step("the guest's X comes by TCP with a token as well", needs=[by_vchan])
+def by_tcp(lab):
+    lab.stop_daemon()
+    lab.run("cp /etc/xenvnc/config.toml /root/config.toml; printf '\n[reverse]\nlisten = \"10.9.0.1:5500\"\n' >>/etc/xenvnc/config.toml")
+    try:
+        lab.start_daemon()
+        shows_x(lab, "tcp")
+    finally:
+        lab.stop_daemon()
+        lab.run("mv /root/config.toml /etc/xenvnc/config.toml")
+        lab.start_daemon()
+        lab.destroy_all()
