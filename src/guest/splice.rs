@@ -22,7 +22,7 @@ pub struct Pump {
     moved: u64,
 }
 
-/// Why [`splice`] ended.
+/// Why [`poll_splice`] ended.
 #[derive(Debug)]
 pub enum Ended {
     /// The display closed its connection, or it broke.
