@@ -180,6 +180,35 @@ fn viewers_of_every_kind_share_one_display_which_is_asked_once() {
 }
 
 #[test]
+fn a_display_that_always_has_something_small_is_asked_sixty_times_a_second() {
+    let mut scene = scene();
+    let display = scene.connect(f(7), painted(SIZE, 26));
+    scene.join_usual();
+    scene.settle();
+    // As TigerVNC's server does with a pointer that it draws: each request is answered at once.
+    let before = scene.display(display).requests;
+    for n in 0..1000 {
+        scene.now += Duration::from_millis(1);
+        scene.seat.handle_timeout(scene.now);
+        for _ in 0..3 {
+            scene.display(display).fill(Rect::new(0, 0, 16, 16), |_, _| n);
+            scene.turn();
+        }
+    }
+    let asked = scene.display(display).requests - before;
+    assert!((50..=66).contains(&asked), "{asked} requests in a second");
+    // A film is not held back.
+    scene.now += Duration::from_millis(20);
+    scene.seat.handle_timeout(scene.now);
+    let before = scene.display(display).requests;
+    for n in 0..100 {
+        scene.display(display).fill(SIZE.rect(), |_, y| n * u32::from(y));
+        scene.turn();
+    }
+    assert!(scene.display(display).requests >= before + 95);
+}
+
+#[test]
 fn a_slow_viewer_holds_up_nobody_and_gets_the_last_picture() {
     let mut scene = scene();
     let display = scene.connect(f(7), painted(SIZE, 7));
