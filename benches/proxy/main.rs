@@ -6,7 +6,7 @@
 //! Xtigervnc, xterm and ffplay where they are installed.
 
 #![expect(clippy::expect_used, reason = "a measurement may stop at the first thing that does not work")]
-#![expect(clippy::print_stdout, reason = "printing is its purpose")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "printing is its purpose")]
 
 #[path = "../../tests/common/mod.rs"]
 mod common;
