@@ -162,7 +162,9 @@ impl Decoder {
             if self.painted > LAYERS * u64::from(area.area()) {
                 return Err(Stop::Failed(DecodeError::Overpainted(area)));
             }
-            canvas.fill(Rect { x: area.x + rect.x, y: area.y + rect.y, ..rect }, colour);
+            // A subrectangle without pixels may lie anywhere.
+            let (x, y) = (area.x.saturating_add(rect.x), area.y.saturating_add(rect.y));
+            canvas.fill(Rect { x, y, ..rect }, colour);
             left -= 1;
             self.left = Some(left);
         }
