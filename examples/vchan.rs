@@ -42,6 +42,8 @@ async fn main() {
         }
         _ => panic!("see the comment at the head of this file"),
     }
+    // A read of standard input that nobody waits for any more would hold the runtime's end.
+    std::process::exit(0);
 }
 
 async fn server(path: &str, what: &str, sizes: &[&str]) {
@@ -90,10 +92,14 @@ async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, what: &str) {
     let mut buffer = vec![0; PIECE];
     match what.split_once(':').unwrap_or((what, "")) {
         ("pipe", _) => {
-            let mut local = tokio::io::join(tokio::io::stdin(), tokio::io::stdout());
-            // The other end may go as soon as it has what it wanted.
-            let _ = tokio::io::copy_bidirectional(&mut stream, &mut local).await;
-            let _ = local.flush().await;
+            let (mut from, mut to) = tokio::io::split(stream);
+            let (mut input, mut output) = (tokio::io::stdin(), tokio::io::stdout());
+            // The end of one side is the end of both: a vchan has no other.
+            tokio::select! {
+                _ = tokio::io::copy(&mut input, &mut to) => {}
+                _ = tokio::io::copy(&mut from, &mut output) => {}
+            }
+            let _ = output.flush().await;
         }
         ("echo", _) => loop {
             let count = stream.read(&mut buffer).await.expect("bytes");

@@ -304,6 +304,28 @@ fn the_clipboard_goes_where_it_may() {
 }
 
 #[test]
+fn a_guest_writes_clipboards_only_where_it_may() {
+    for (osc52, clipboard, cut) in [
+        (false, ClipboardPolicy::Both, None),
+        (true, ClipboardPolicy::ToGuest, None),
+        (true, ClipboardPolicy::Both, Some("hello")),
+    ] {
+        let mut scene = Scene::with(SeatOptions { osc52, clipboard, ..SeatOptions::default() });
+        let viewer = scene.join_usual();
+        scene.viewer(viewer).cut("own");
+        scene.turn();
+        // The text is base64; `?` asks for the clipboard, which is never told.
+        scene.write("\x1b]52;c;aGVsbG8=\x07\x1b]52;c;?\x07");
+        scene.settle();
+        assert_eq!(scene.viewer(viewer).cut_text.as_deref(), cut, "{osc52} {clipboard:?}");
+        assert_eq!(scene.take_typed(), "");
+        click(scene.viewer(viewer), MIDDLE);
+        scene.settle();
+        assert_eq!(scene.take_typed(), cut.unwrap_or("own"));
+    }
+}
+
+#[test]
 fn a_long_paste_says_so_waits_for_the_console_and_can_be_stopped() {
     let mut scene = Scene::new();
     let (viewer, other) = (scene.join_usual(), scene.join_usual());

@@ -62,7 +62,7 @@ async fn server_waits_until_its_client_is_there() {
 async fn bulk_goes_through_in_both_directions_at_once() {
     const TOTAL: usize = 4 << 20;
     let pattern = |seed: usize| -> Vec<u8> {
-        (0..TOTAL).map(|index| ((index * 31 + index / 4096 + seed) % 251) as u8).collect()
+        (0..TOTAL).map(|index| ((index * 31 + index / 4096 + seed) % 251).to_le_bytes()[0]).collect()
     };
     let (_host, client, server) = pair(sizes(4096, 65_536)).await;
     let ends = [(client, 1, 2), (server, 2, 1)].map(|(stream, sends, gets)| {

@@ -58,4 +58,17 @@ fn main() {
             }
         }
     }
+    println!("another width with 10,000 lines of history, ms");
+    for (name, bytes) in streams(80).into_iter().filter(|(name, _)| !name.starts_with("hostile")) {
+        let mut terminal = Terminal::new(Options { history_lines: 10_000, ..Options::default() });
+        terminal.feed(&bytes);
+        let mut best = f64::INFINITY;
+        for columns in [60, 80, 60, 80, 100, 80] {
+            let start = Instant::now();
+            terminal.resize(columns, 25);
+            best = best.min(start.elapsed().as_secs_f64() * 1e3);
+        }
+        let lines = terminal.live_line() - terminal.first_line();
+        println!("  {name:28}{best:8.1} with {lines} lines");
+    }
 }

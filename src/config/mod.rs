@@ -146,6 +146,7 @@ struct SeatLayer {
     clipboard: Option<Word>,
     paste: Option<Word>,
     notices: Option<Switch>,
+    osc52: Option<Switch>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -245,6 +246,8 @@ pub struct DomainConfig {
     pub clipboard: Option<String>,
     /// `seat.paste`: what becomes of control characters, in the syntax of `seat`; `None` is the built-in choice.
     pub paste: Option<String>,
+    /// `seat.osc52`: whether a program in the guest may write viewers' clipboards.
+    pub osc52: bool,
     /// `seat.notices`: whether viewers are told when they are moved to another VT.
     pub notices: bool,
     /// `vnc.sharing`: what becomes of the others when a viewer asks to be alone, in the syntax of `seat`; `None` is the
@@ -288,6 +291,7 @@ impl Default for Config {
                 display_password_file: None,
                 clipboard: None,
                 paste: None,
+                osc52: false,
                 notices: true,
                 sharing: None,
                 view_only: false,
@@ -436,6 +440,7 @@ impl DomainConfig {
         set(&mut self.enabled, vnc.enabled.map(|e| e.0));
         set(&mut self.view_only, vnc.view_only.map(|v| v.0));
         set(&mut self.notices, seat.notices.map(|n| n.0));
+        set(&mut self.osc52, seat.osc52.map(|o| o.0));
         set(&mut self.listen, vnc.listen);
         set(&mut self.ports, vnc.ports.clone());
         set(&mut self.history_lines, history.lines.map(|l| l.0));

@@ -118,6 +118,7 @@ impl Settings {
             view_only: self.config.view_only,
             sharing: self.sharing,
             notices: self.config.notices,
+            osc52: self.config.osc52,
             max_pixels: self.config.max_pixels,
         }
     }

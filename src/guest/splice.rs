@@ -22,7 +22,7 @@ pub struct Pump {
     moved: u64,
 }
 
-/// Why [`splice`] ended.
+/// Why [`poll_splice`] ended.
 #[derive(Debug)]
 pub enum Ended {
     /// The display closed its connection, or it broke.
@@ -154,8 +154,8 @@ mod tests {
     #[tokio::test]
     async fn bytes_go_both_ways_and_the_display_ends_it() {
         let Sides { mut x, mut viewer, splice } = sides(64);
-        let picture: Vec<u8> = (0..100_000u32).map(|at| (at % 251) as u8).collect();
-        let keys: Vec<u8> = (0..5_000u32).map(|at| (at % 241) as u8).collect();
+        let picture: Vec<u8> = (0..100_000u32).map(|at| (at % 251).to_le_bytes()[0]).collect();
+        let keys: Vec<u8> = (0..5_000u32).map(|at| (at % 241).to_le_bytes()[0]).collect();
         let (wanted_picture, wanted_keys) = (picture.clone(), keys.clone());
         let x_side = tokio::spawn(async move {
             let mut got = vec![0; keys.len()];

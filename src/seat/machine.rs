@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::chord::Chord;
-use super::console::Console;
+use super::console::{Console, Told};
 use super::graphics::Graphics;
 use super::options::{
     AddViewerError, DomainState, EndedViewer, SeatOptions, SwitchTarget, VIEWERS, ViewerId, VtError,
@@ -114,11 +114,12 @@ impl Seat {
 
     /// What viewers may do from now on: how clipboards and pastes are treated, and whether a window changes the size.
     pub fn set_policies(&mut self, policies: Policies) {
-        let Policies { clipboard, paste, allow_resize, view_only, sharing, notices, max_pixels } = policies;
+        let Policies { clipboard, paste, allow_resize, view_only, sharing, notices, osc52, max_pixels } =
+            policies;
         let options = &mut self.options;
         (options.clipboard, options.paste, options.allow_resize) = (clipboard, paste, allow_resize);
         (options.view_only, options.sharing, options.notices) = (view_only, sharing, notices);
-        options.max_pixels = max_pixels;
+        (options.max_pixels, options.osc52) = (max_pixels, osc52);
     }
 
     /// Adds a console. Viewers who were waiting for this VT are moved to it. Nothing happens when it is there, or
@@ -158,8 +159,16 @@ impl Seat {
     /// many viewers there are.
     pub fn console_output(&mut self, vt: VtNumber, bytes: &[u8], now: Instant) {
         let Some(console) = self.console_mut(vt) else { return };
-        if console.feed(bytes, now) {
-            self.viewers.iter_mut().filter(|viewer| viewer.vt == vt).for_each(Viewer::ring);
+        let Told { bell, cut } = console.feed(bytes, now);
+        let cut = cut.filter(|_| self.options.osc52 && self.options.clipboard.from_guest());
+        for viewer in self.viewers.iter_mut().filter(|viewer| viewer.vt == vt) {
+            if bell {
+                viewer.ring();
+            }
+            if let Some(text) = &cut {
+                viewer.connection.cut_text(text);
+                viewer.clipboard.set_from_guest(text);
+            }
         }
     }
 

@@ -58,6 +58,9 @@ pub struct SeatOptions {
     pub clipboard: ClipboardPolicy,
     /// What becomes of control characters in a paste.
     pub paste: PastePolicy,
+    /// Whether a program in the guest may write the clipboards of those who look at it (OSC 52). A guest that is not trusted
+    /// could so have its user paste elsewhere what the user has not chosen: off unless asked for.
+    pub osc52: bool,
 }
 
 impl Default for SeatOptions {
@@ -80,6 +83,7 @@ impl Default for SeatOptions {
             max_pixels: MAX_PIXELS,
             clipboard: ClipboardPolicy::default(),
             paste: PastePolicy::default(),
+            osc52: false,
         }
     }
 }

@@ -38,7 +38,7 @@ impl Seat {
             };
             viewers.for_each(|viewer| viewer.render(&shown, now));
         }
-        self.ask_upstreams();
+        self.ask_upstreams(now);
         for vt in &mut self.vts {
             let seen = self.viewers.iter().filter(|viewer| viewer.vt == vt.number);
             // One who has seen nothing is shown everything, whatever is forgotten.
@@ -51,13 +51,13 @@ impl Seat {
 
     /// Asks each server for its next update as soon as one of its viewers has all of the last one. Nobody looks:
     /// nothing is asked.
-    fn ask_upstreams(&mut self) {
+    fn ask_upstreams(&mut self, now: Instant) {
         for vt in &mut self.vts {
             let number = vt.number;
             if let Some(graphics) = vt.graphics_mut()
                 && self.viewers.iter().any(|viewer| viewer.vt == number && viewer.keeps_up())
             {
-                graphics.ask();
+                graphics.ask(now);
             }
         }
     }

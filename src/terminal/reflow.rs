@@ -1,8 +1,8 @@
 //! Changing the size: the text of the primary screen and of history is wrapped anew, that of the alternate screen is cut.
 //!
 //! A text that was wrapped is one line for the guest, however many rows it takes. Lines of history that were not wrapped
-//! and fit the new width, which is nearly all of them, are copied as they are packed: 10,000 lines take about a
-//! millisecond. What leaves at the top goes into history; what comes in at the top of a screen that was full comes back
+//! and fit the new width, which is nearly all of them, are copied as they are packed. The cost is bounded by what history
+//! may hold. What leaves at the top goes into history; what comes in at the top of a screen that was full comes back
 //! from there, so that a size that is left and taken again shows the same.
 
 use super::cell::{Attributes, Cell, Look, LookColours, Width};

@@ -19,7 +19,7 @@ XENVNC = "/usr/local/bin/xenvnc"
 LOG = "/var/log/xenvnc.log"
 
 # dom0's key lets it into the Debian guests.
-IN_GUEST = "ssh -o ConnectTimeout=5 10.9.0.2"
+IN_GUEST = "ssh -o ConnectTimeout=60 10.9.0.2"
 
 # How long a condition may take under emulation on a busy machine; nothing waits this long when all is well.
 PATIENCE_SECONDS = 120
@@ -197,15 +197,18 @@ class Lab:
                    pause=0.5)
 
     def create_x(self, way):
-        """Creates the Debian guest with an X display that `xenvnc guest` connects by this way ("" for none), and waits until
-        commands can be run in it. Gives its domid."""
+        """Creates the Debian guest with an X display that `xenvnc guest` connects by this way ("" for none). Gives its domid at
+        once; `until_x` waits."""
         self.run("mkdir -p /mnt && mount /dev/vdb /mnt && { cp /usr/local/bin/xenvnc /mnt/usr/local/bin/; "
                  "cp /usr/local/bin/vchan-example /mnt/usr/local/bin/; umount /mnt; }")
         config = (LAB / "guests" / "x.cfg").read_text().replace("labx=vchan", f"labx={way}" if way else "")
         self.write("/root/x.cfg", config)
         self.run("xl create -q /root/x.cfg")
-        self.until(f"{IN_GUEST} true", "ssh into the guest", BOOT_SECONDS, 1)
         return self.domid("x")
+
+    def until_x(self):
+        """Waits until commands can be run in the guest of `create_x`."""
+        self.until(f"{IN_GUEST} true", "ssh into the guest", BOOT_SECONDS, 1)
 
     def guest(self, command, **more):
         """Runs a shell command in the guest of `create_x`, and gives its standard output."""

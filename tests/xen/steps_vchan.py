@@ -8,6 +8,8 @@ from suite import Skip, check, check_equal, step
 END = "/usr/local/bin/vchan-example"
 PROXY = "/usr/bin/vchan-socket-proxy"
 HOME = "/local/domain"
+# What goes on in the background holds no terminal of the lab's.
+QUIET = "</dev/null >/dev/null 2>&1"
 # No daemon runs meanwhile: it would be the client.
 NUMBER = 4
 DISPLAY = f"data/xenvnc/display/{NUMBER}"
@@ -41,8 +43,10 @@ def no_zombie(lab):
 def vchan_guest(lab):
     if lab.status(f"[ -x {END} ]")[0] != 0:
         raise Skip("the vchan example is not there (cargo build --release --example vchan)")
+    lab.stop_daemon()
     lab.destroy_all()
     lab.x = lab.create_x("")
+    lab.until_x()
     check_equal(lab.guest("ls /dev/xen/gntalloc").strip(), "/dev/xen/gntalloc", "the guest's device")
 
 
@@ -56,7 +60,7 @@ def our_client(lab):
     until_published(lab, "data/foreign")
     for what in ("the first client", "the second client"):
         echoes(lab, f"{END} client {lab.x} data/foreign pipe", size, what)
-    lab.run(f"{{ sleep 60; }} | {END} client {lab.x} data/foreign pipe >/dev/null & sleep 2; pkill -9 -f 'client {lab.x} data/foreign'; true")
+    lab.run(f"(sleep 60 | {END} client {lab.x} data/foreign pipe) {QUIET} & sleep 2; pkill -9 vchan-example; true")
     echoes(lab, f"{END} client {lab.x} data/foreign pipe", size, "a client after one that was killed")
     lab.guest("kill $(cat /tmp/pid)")
 
@@ -82,14 +86,14 @@ def both_ends(lab):
     # dom0's end is killed: the server ends in order, and its nodes go.
     lab.guest_starts(f"{END} server data/ours echo")
     until_published(lab, "data/ours")
-    lab.run(f"(sleep 100 | {END} client {lab.x} data/ours pipe >/dev/null) & sleep 2; pkill -9 -f 'client {lab.x} data/ours'; true")
+    lab.run(f"(sleep 60 | {END} client {lab.x} data/ours pipe) {QUIET} & sleep 2; pkill -9 vchan-example; true")
     lab.until(f"! xenstore-exists {HOME}/{lab.x}/data/ours", "the server to see that its client was killed", 20)
     # The guest's end is killed: the client ends, and what is left in xenstore is no server any more.
     lab.guest_starts(f"{END} server data/ours echo")
     until_published(lab, "data/ours")
-    lab.run(f"(sleep 100 | {END} client {lab.x} data/ours pipe >/tmp/out 2>&1; echo ended >>/tmp/out) & sleep 2; true")
+    lab.run(f"(sleep 60 | {END} client {lab.x} data/ours pipe) {QUIET} & sleep 2; true")
     lab.guest("kill -9 $(cat /tmp/pid)")
-    lab.until(f"! pgrep -f 'client {lab.x} data/ours'", "the client to see that its server was killed", 20)
+    lab.until("! pgrep vchan-example", "the client to see that its server was killed", 20)
     status, said = lab.status(f"{END} client {lab.x} data/ours pipe </dev/null")
     check(status != 0 and re.search("EventChannel|NoServer|map", said), f"a client of a dead server: {status} {said[-300:]}")
     lab.report.note(f"ring-ref {first}; a dead server's nodes: {said.strip().splitlines()[0] if said.strip() else said!r}")
@@ -105,14 +109,14 @@ def display(lab):
         said = lab.run(look, timeout=90)
         check("3 screens of 640x480" in said, f"the {what} client: {said}")
         seen = until_published(lab, DISPLAY, seen)
-    lab.run(f"({END} client {lab.x} {DISPLAY} rfb:100000 >/dev/null 2>&1) & sleep 2; pkill -9 -f 'client {lab.x} {DISPLAY}'; true")
+    lab.run(f"({END} client {lab.x} {DISPLAY} rfb:100000) {QUIET} & sleep 2; pkill -9 vchan-example; true")
     seen = until_published(lab, DISPLAY, seen)
     check("3 screens" in lab.run(look, timeout=90), "a client after one that was killed")
     seen = until_published(lab, DISPLAY, seen)
     # The agent is killed, with a client: that ends, Xvnc stays, and the next agent finds it.
-    lab.run(f"({END} client {lab.x} {DISPLAY} rfb:100000 >/dev/null 2>&1) & sleep 2; true")
+    lab.run(f"({END} client {lab.x} {DISPLAY} rfb:100000) {QUIET} & sleep 2; true")
     lab.guest("kill -9 $(cat /tmp/pid)")
-    lab.until(f"! pgrep -f 'client {lab.x} {DISPLAY}'", "the client to see the kill", 20)
+    lab.until("! pgrep vchan-example", "the client to see the kill", 20)
     lab.guest_starts(f"xenvnc guest --via vchan --number {NUMBER} --server unix:/tmp/x.sock --xvnc")
     seen = until_published(lab, DISPLAY, seen)
     check("3 screens of 640x480" in lab.run(look, timeout=90), "the same Xvnc after a kill of xenvnc guest")
@@ -138,8 +142,8 @@ def restored(lab):
 @step("xl destroy with a vchan client attached leaves no zombie", needs=[display])
 def destroyed(lab):
     until_published(lab, DISPLAY)
-    lab.run(f"({END} client {lab.x} {DISPLAY} rfb:100000 >/tmp/out 2>&1) & sleep 3; true")
-    check(lab.status(f"pgrep -f 'client {lab.x} {DISPLAY}'")[0] == 0, "the client did not stay")
+    lab.run(f"({END} client {lab.x} {DISPLAY} rfb:100000 >/tmp/out) {QUIET} & sleep 3; true")
+    check(lab.status("pgrep vchan-example")[0] == 0, "the client did not stay")
     lab.run("xl destroy x", timeout=60)
     no_zombie(lab)
     check(f"domain {lab.x} is gone" in lab.run("cat /tmp/out"), "the client did not see it")
@@ -153,6 +157,7 @@ def rate(said):
 def figures(lab):
     lab.destroy_all()
     lab.x = lab.create_x("")
+    lab.until_x()
     rates = {"bare ring": [], "TCP": [], "Xvnc by vchan": [], "Xvnc by TCP": []}
     lab.guest("setsid Xvnc :20 -rfbport 5920 -rfbunixpath /tmp/x.sock -SecurityTypes None -geometry 1280x800 >/dev/null 2>&1 "
               "</dev/null & until [ -S /tmp/x.sock ]; do sleep 0.2; done")

@@ -192,6 +192,7 @@ impl Host {
                 view_only: settings.config.view_only,
                 sharing: settings.sharing,
                 notices: settings.config.notices,
+                osc52: settings.config.osc52,
                 max_pixels: settings.config.max_pixels,
                 chords: settings.chords.clone(),
                 password: settings.password.as_ref().map(|p| Password::new(p.as_bytes())),

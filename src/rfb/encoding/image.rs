@@ -73,7 +73,8 @@ fn check_size((width, height): (usize, usize), rect: Rect) -> Result<(), DecodeE
 
 fn put<const N: usize>(rect: Rect, pixels: &[u8], colour: &dyn Fn([u8; N]) -> Colour, canvas: &mut Canvas) {
     let width = usize::from(rect.width);
-    for (y, row) in (rect.y..rect.y + rect.height).zip(pixels.chunks_exact((width * N).max(1))) {
+    for (y, row) in (rect.y..rect.y.saturating_add(rect.height)).zip(pixels.chunks_exact((width * N).max(1)))
+    {
         for (to, from) in canvas.row_mut(rect.x, y, width).iter_mut().zip(row.as_chunks::<N>().0) {
             *to = colour(*from);
         }

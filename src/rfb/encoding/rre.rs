@@ -162,7 +162,7 @@ impl Decoder {
             if self.painted > LAYERS * u64::from(area.area()) {
                 return Err(Stop::Failed(DecodeError::Overpainted(area)));
             }
-            // A subrectangle without pixels may lie anywhere.
+            // Only an empty one can be so far away that this saturates.
             let (x, y) = (area.x.saturating_add(rect.x), area.y.saturating_add(rect.y));
             canvas.fill(Rect { x, y, ..rect }, colour);
             left -= 1;

@@ -12,7 +12,7 @@ use crate::geometry::Rect;
 use crate::rfb::deflate::{Compressor, Decompressor};
 use crate::rfb::pixel_format::Translator;
 use crate::rfb::tile::{Colour, Tile, TileBuf, TileSource};
-use crate::rfb::wire::{Reader, Stop, Writer};
+use crate::rfb::wire::{NeedMore, Reader, Stop, Writer};
 
 /// The side of a tile in pixels.
 pub const TILE: u16 = 64;
@@ -346,6 +346,29 @@ fn pick(palette: &[Colour], index: usize) -> Result<Colour, Stop<DecodeError>> {
     colour.ok_or(Stop::Failed(DecodeError::PaletteIndex { index, length: palette.len() }))
 }
 
+/// Paints rows of indices of so many bits into a packed palette. Returns the largest index, which may be one that the
+/// palette does not have.
+fn unpack<'a, const BITS: usize>(
+    reader: &mut Reader<'_>,
+    palette: &[Colour],
+    rows: impl Iterator<Item = &'a mut [Colour]>,
+) -> Result<usize, NeedMore> {
+    let mut inks = [Colour::BLACK; PACKED];
+    inks.iter_mut().zip(palette).for_each(|(ink, colour)| *ink = *colour);
+    let mut most = 0;
+    for row in rows {
+        let bytes = reader.bytes((row.len() * BITS).div_ceil(8))?;
+        for (group, byte) in row.chunks_mut(8 / BITS).zip(bytes) {
+            for (at, to) in group.iter_mut().enumerate() {
+                let index = usize::from(byte >> (8 - BITS - at * BITS)) & ((1 << BITS) - 1);
+                most = most.max(index);
+                *to = inks[index];
+            }
+        }
+    }
+    Ok(most)
+}
+
 /// The palette of a tile.
 #[derive(Clone, Copy)]
 pub(super) struct Palette {
@@ -402,19 +425,14 @@ pub(super) fn decode_tile<const N: usize>(
             return Ok(());
         }
         2..=16 | PACKED_AGAIN => {
-            let bits = match palette.len() {
-                2 => 1,
-                3..=4 => 2,
-                _ => 4,
+            colours.resize(all, Colour::BLACK);
+            let rows = colours.chunks_exact_mut(width);
+            let most = match palette.len() {
+                2 => unpack::<1>(reader, palette, rows)?,
+                3..=4 => unpack::<2>(reader, palette, rows)?,
+                _ => unpack::<4>(reader, palette, rows)?,
             };
-            for _ in 0..height {
-                let row = reader.bytes((width * bits).div_ceil(8))?;
-                for x in 0..width {
-                    let shift = 8 - bits - x * bits % 8;
-                    let index = usize::from(row[x * bits / 8] >> shift) & ((1 << bits) - 1);
-                    colours.push(pick(palette, index)?);
-                }
-            }
+            pick(palette, most)?;
         }
         PLAIN_RLE => {
             while colours.len() < all {

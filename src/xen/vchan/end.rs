@@ -369,9 +369,9 @@ mod tests {
         let mut shared = Vec::new();
         let mut server = End::server(map(&control, 1, Access::ReadWrite), sizes, |count| {
             let file = pages(count.get());
-            shared.push((shared.len() as u32, Arc::clone(&file)));
-            let references = vec![shared.len() as u32 - 1; count.get()];
-            Ok((map(&file, count.get(), Access::ReadWrite), references))
+            let reference = u32::try_from(shared.len()).expect("two rings");
+            shared.push((reference, Arc::clone(&file)));
+            Ok((map(&file, count.get(), Access::ReadWrite), vec![reference; count.get()]))
         })
         .expect("a server");
         for offset in [0, 4, 8, 12] {
@@ -423,7 +423,7 @@ mod tests {
     #[derive(Default)]
     struct Model {
         in_flight: VecDeque<u8>,
-        next: u8,
+        next: usize,
         /// Whether its reader wants to be told of bytes, and its writer of room.
         wants: [bool; 2],
     }
@@ -448,13 +448,13 @@ mod tests {
                     Step::Write { server: by_server, count } => {
                         let end = if by_server { &mut server } else { &mut client };
                         let model = &mut models[usize::from(by_server)];
-                        let bytes: Vec<u8> = (0..count).map(|at| model.next.wrapping_add(at as u8)).collect();
+                        let bytes: Vec<u8> = (0..count).map(|at| (model.next + at).to_le_bytes()[0]).collect();
                         let fits = count.min(sizes[usize::from(by_server)] - model.in_flight.len());
                         let moved = end.write(&bytes).expect("an honest peer");
                         prop_assert_eq!(moved.count, fits);
                         prop_assert_eq!(moved.notify, fits > 0 && std::mem::take(&mut model.wants[0]));
                         model.in_flight.extend(&bytes[..fits]);
-                        model.next = model.next.wrapping_add(fits as u8);
+                        model.next += fits;
                     }
                     Step::Read { server: by_server, count } => {
                         let end = if by_server { &mut server } else { &mut client };
@@ -511,7 +511,7 @@ mod tests {
                 match end.read(&mut buffer) {
                     Ok(moved) => {
                         prop_assert!(moved.count <= count.min(read_size));
-                        prop_assert_eq!(end.read.own, before.0.wrapping_add(moved.count as u32));
+                        prop_assert_eq!(end.read.own, before.0.wrapping_add(limit(moved.count)));
                     }
                     Err(VchanError::Index { used, size, .. }) => {
                         prop_assert!(used > size);
