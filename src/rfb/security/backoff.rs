@@ -4,8 +4,8 @@
 //! The first [`FREE_FAILURES`] cost nothing, because people mistype. From then on every failure doubles the wait, up to
 //! [`LONGEST`]. A login that succeeds, or [`FORGET`] without a failure, clears the address.
 
+use core::net::IpAddr;
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 /// So many failures may follow each other without a wait.
