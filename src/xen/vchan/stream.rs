@@ -264,8 +264,8 @@ impl Drop for VchanStream {
         if state.restored {
             // Another descriptor of the same open device keeps that open. Without one, the fault cannot be helped.
             std::mem::forget(self.events.as_fd().try_clone_to_owned());
-            return;
         }
+        // Also then: it may have been another change that looked like a restore, with the peer still there.
         state.end.leave();
         // The peer looks at its live byte when it has an event; unmapping sends another one, later.
         let _ = state.channel.notify(self.events.as_fd());
