@@ -18,7 +18,8 @@ use common::viewer::{COPY_RECT, CURSOR, DESKTOP_SIZE, EXTENDED_DESKTOP_SIZE, HEX
 use xenvnc::geometry::{Point, Rect, Size};
 use xenvnc::keysym::Keysym;
 use xenvnc::seat::{
-    EndReason, NOTICE, SeatOptions, Sharing, UPSTREAM_HANDSHAKE, UpstreamEnd, UpstreamError, VtKind,
+    ClipboardPolicy, EndReason, NOTICE, SeatOptions, Sharing, UPSTREAM_HANDSHAKE, UpstreamEnd, UpstreamError,
+    VtKind,
 };
 
 const SIZE: Size = Size::new(200, 150);
@@ -176,6 +177,35 @@ fn viewers_of_every_kind_share_one_display_which_is_asked_once() {
     for viewer in viewers {
         assert_shows(&scene, viewer, display);
     }
+}
+
+#[test]
+fn a_display_that_always_has_something_small_is_asked_sixty_times_a_second() {
+    let mut scene = scene();
+    let display = scene.connect(f(7), painted(SIZE, 26));
+    scene.join_usual();
+    scene.settle();
+    // As TigerVNC's server does with a pointer that it draws: each request is answered at once.
+    let before = scene.display(display).requests;
+    for n in 0..1000 {
+        scene.now += Duration::from_millis(1);
+        scene.seat.handle_timeout(scene.now);
+        for _ in 0..3 {
+            scene.display(display).fill(Rect::new(0, 0, 16, 16), |_, _| n);
+            scene.turn();
+        }
+    }
+    let asked = scene.display(display).requests - before;
+    assert!((50..=66).contains(&asked), "{asked} requests in a second");
+    // A film is not held back.
+    scene.now += Duration::from_millis(20);
+    scene.seat.handle_timeout(scene.now);
+    let before = scene.display(display).requests;
+    for n in 0..100 {
+        scene.display(display).fill(SIZE.rect(), |_, y| n * u32::from(y));
+        scene.turn();
+    }
+    assert!(scene.display(display).requests >= before + 95);
 }
 
 #[test]
@@ -501,6 +531,28 @@ fn a_notice_says_where_one_is_and_goes_by_itself() {
     scene.seat.handle_timeout(scene.now);
     scene.settle();
     scene.assert_pictures();
+}
+
+#[test]
+fn clipboards_are_handed_over_where_they_may_be() {
+    for policy in [ClipboardPolicy::ToGuest, ClipboardPolicy::FromGuest, ClipboardPolicy::Off] {
+        let mut scene =
+            Scene::with(SeatOptions { clipboard: policy, notices: false, ..SeatOptions::default() });
+        let viewer = scene.join_usual();
+        scene.viewer(viewer).cut("before");
+        scene.turn();
+        let display = scene.connect(f(7), painted(SIZE, 12));
+        scene.settle();
+        scene.viewer(viewer).cut("after");
+        scene.display(display).cut(b"from the guest");
+        scene.settle();
+        let told = scene.display(display).said.contains(&Said::CutText(b"after".to_vec()));
+        assert_eq!(told, policy.to_guest(), "{policy:?}");
+        let told = scene.display(display).said.iter().any(|said| matches!(said, Said::CutText(_)));
+        assert_eq!(told, policy.to_guest(), "{policy:?}");
+        let cut = scene.viewer(viewer).cut_text.take();
+        assert_eq!(cut.as_deref(), policy.from_guest().then_some("from the guest"), "{policy:?}");
+    }
 }
 
 #[test]

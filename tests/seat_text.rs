@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use common::pixels::Format;
 use common::scene::{ALL, F1, Scene};
-use common::viewer::Viewer;
+use common::viewer::{EXTENDED_DESKTOP_SIZE, Viewer};
+use xenvnc::geometry::Size;
 use xenvnc::keysym::Keysym;
 use xenvnc::rfb::tile::Colour;
 use xenvnc::seat::{ClipboardPolicy, PastePolicy, SeatOptions};
@@ -246,6 +247,39 @@ fn the_scroll_bar_is_there_while_looking_back_and_can_be_dragged() {
 }
 
 #[test]
+fn a_viewers_window_chooses_the_font_for_that_viewer() {
+    let encodings = [ALL, &[EXTENDED_DESKTOP_SIZE]].concat();
+    let text = "\x1b[?25lText 漢字 ─┐\r\nmore \x1b[1mtext";
+    let mut scene = Scene::with(SeatOptions { fit_font: true, ..SeatOptions::default() });
+    scene.write(text);
+    let viewer = scene.join(&encodings, Format::RGB888);
+    let other = scene.join(&encodings, Format::RGB888);
+    let drawn = |size: &str| {
+        let font = size.parse().unwrap();
+        let mut scene = Scene::with(SeatOptions { font, ..SeatOptions::default() });
+        scene.write(text);
+        scene.seat.screenshot(F1).unwrap()
+    };
+    for (window, font) in [((1000, 700), "12x24"), ((1900, 1000), "16x32"), ((90, 60), "6x12")] {
+        scene.viewer(viewer).set_desktop_size(Size::new(window.0, window.1));
+        scene.settle();
+        assert_eq!(scene.viewer(viewer).resize_status, Some(0));
+        assert_eq!(scene.viewer(viewer).differs(&drawn(font)), None, "{font}");
+        assert_eq!(scene.viewer(other).differs(&drawn("8x16")), None);
+    }
+    // It stays when another VT is looked at, and the mouse is where it seems to be.
+    scene.viewer(viewer).chord(&[Keysym::CONTROL_L, Keysym::ALT_L, Keysym::F12]);
+    scene.settle();
+    assert_eq!(scene.viewer(viewer).canvas.size, Size::new(480, 300));
+    scene.viewer(viewer).chord(&[Keysym::CONTROL_L, Keysym::ALT_L, Keysym::F1]);
+    scene.viewer(viewer).pointer(LEFT, 2, 14);
+    scene.viewer(viewer).pointer(LEFT, 3 * 6 + 3, 20);
+    scene.viewer(viewer).pointer(0, 3 * 6 + 3, 20);
+    scene.settle();
+    assert_eq!(scene.viewer(viewer).cut_text.as_deref(), Some("more"));
+}
+
+#[test]
 fn the_clipboard_goes_where_it_may() {
     for (policy, to, from) in [
         (ClipboardPolicy::Both, true, true),
@@ -266,6 +300,28 @@ fn the_clipboard_goes_where_it_may() {
         click(scene.viewer(viewer), MIDDLE);
         scene.settle();
         assert_eq!(scene.take_typed(), "shown", "what was selected here can be pasted here");
+    }
+}
+
+#[test]
+fn a_guest_writes_clipboards_only_where_it_may() {
+    for (osc52, clipboard, cut) in [
+        (false, ClipboardPolicy::Both, None),
+        (true, ClipboardPolicy::ToGuest, None),
+        (true, ClipboardPolicy::Both, Some("hello")),
+    ] {
+        let mut scene = Scene::with(SeatOptions { osc52, clipboard, ..SeatOptions::default() });
+        let viewer = scene.join_usual();
+        scene.viewer(viewer).cut("own");
+        scene.turn();
+        // The text is base64; `?` asks for the clipboard, which is never told.
+        scene.write("\x1b]52;c;aGVsbG8=\x07\x1b]52;c;?\x07");
+        scene.settle();
+        assert_eq!(scene.viewer(viewer).cut_text.as_deref(), cut, "{osc52} {clipboard:?}");
+        assert_eq!(scene.take_typed(), "");
+        click(scene.viewer(viewer), MIDDLE);
+        scene.settle();
+        assert_eq!(scene.take_typed(), cut.unwrap_or("own"));
     }
 }
 
@@ -352,7 +408,7 @@ fn text_is_found_in_history_and_shown_selected() {
     scene.settle();
     assert_eq!(found(&mut scene), (false, None));
     let prompt = scene.viewer(viewer).picture();
-    assert_eq!(prompt.pixel(2, 11 * 16 + 1), Colour(0x00aa_5500), "the prompt's colour");
+    assert_eq!(prompt.pixel(2, 11 * 16 + 1), Colour(0x00ff_d700), "the prompt's colour");
     scene.viewer(viewer).type_text("nee");
     scene.settle();
     // Line 97 is on the screen, line 67 is shown in the middle, and so on.

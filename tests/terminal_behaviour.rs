@@ -46,7 +46,7 @@ fn replies(bytes: &str) -> String {
     let mut all = String::new();
     while let Some(event) = terminal.poll_event() {
         if let Event::Reply(bytes) = event {
-            all += std::str::from_utf8(&bytes).unwrap();
+            all.extend(bytes.iter().map(|byte| char::from(*byte)));
         }
     }
     all
@@ -132,6 +132,8 @@ fn erasing_inserting_deleting() {
         ("1\r\n2\r\n3\r\n4\x1b[2S", "3/4@1,3"),
         ("1\r\n2\r\n3\r\n4\x1b[T", "/1/2/3@1,3"),
         ("ab\x1b[3b", "abbbb@5,0"),
+        ("ab\x1b[D\x1b[3b", "ab@1,0"),
+        ("a\x1b[1m\x1b[2b\x1b[b", "aaa@3,0"),
         ("\x1b#8", "EEEEEEEE/EEEEEEEE/EEEEEEEE/EEEEEEEE@0,0"),
         // Selective erase spares what is protected.
         ("\x1b[1\"qab\x1b[0\"qcd\r\x1b[?2K", "ab@0,0"),
@@ -176,6 +178,12 @@ fn character_sets() {
         ("\x1b)0a\x0eq\x0fq", "a─q@3,0"),
         ("\x1b*0\x1bNqq\x1bnq", "─q─@3,0"),
         ("\x1b(A#", "£@1,0"),
+        ("\x1b(K[]\x1b(>a\x1b(B[", "ÄÜα[@4,0"),
+        ("\x1b.A\x1bNdd\x1bnd", "ädä@3,0"),
+        // A set of 96 has a character where others have DEL.
+        ("\x1b.A\x1bN\x7fd\x7f", "ÿd@2,0"),
+        // There is no right half in UTF-8.
+        ("\x1b)0\x1b~ñ", "ñ@1,0"),
         ("\x1b(0\x1b7\x1b(B\x1b8q", "─@1,0"),
         ("\x1b(0\x1b[!pq", "q@1,0"),
         ("\x1b]P1aabbccx\x1b]Ry", "xy@2,0"),
@@ -236,9 +244,9 @@ fn history_keeps_lines_with_their_colours() {
 #[test]
 fn questions_are_answered() {
     for (question, answer) in [
-        ("\x1b[c", "\x1b[?62;22c"),
-        ("\x1bZ", "\x1b[?62;22c"),
-        ("\x1b[>c", "\x1b[>1;277;0c"),
+        ("\x1b[c", "\x1b[?64;6;9;21;22;28;52c"),
+        ("\x1bZ", "\x1b[?64;6;9;21;22;28;52c"),
+        ("\x1b[>c", "\x1b[>41;277;0c"),
         ("\x1b[5n", "\x1b[0n"),
         ("\x1b[2;3H\x1b[6n", "\x1b[2;3R"),
         ("\x1b[2;3r\x1b[?6h\x1b[2;3H\x1b[6n", "\x1b[2;3R"),
@@ -250,6 +258,13 @@ fn questions_are_answered() {
         ("\x1b[1;31m\x1bP$qm\x1b\\", "\x1bP1$r0;1;31m\x1b\\"),
         ("\x1b[2;3r\x1bP$qr\x1b\\", "\x1bP1$r2;3r\x1b\\"),
         ("\x1bP$qz\x1b\\", "\x1bP0$r\x1b\\"),
+        ("\x1b[1\"q\x1bP$q\"q\x1b\\", "\x1bP1$r1\"q\x1b\\"),
+        ("\x1b[2*x\x1bP$q*x\x1b\\", "\x1bP1$r2*x\x1b\\"),
+        ("\x1bP$q$|\x1b\\\x1bP$qt\x1b\\", "\x1bP1$r8$|\x1b\\\x1bP1$r4t\x1b\\"),
+        ("\x1bP$q\"p\x1b\\", "\x1bP1$r64;1\"p\x1b\\"),
+        // With 8-bit controls, as bytes.
+        ("\x1b G\x1b[5n\x1b F\x1b[5n", "\u{9b}0n\x1b[0n"),
+        ("\x1b[64;0\"p\x1bP$qz\x1b\\\x1b[62;1\"p\x1b[5n", "\u{90}0$r\u{9c}\x1b[0n"),
         // What systemd asks to learn TERM, and vim for its colours.
         ("\x1bP+q544E\x1b\\", "\x1bP1+r544E=787465726D2D323536636F6C6F72\x1b\\"),
         ("\x1bP+q436f;6b75\x1b\\", "\x1bP1+r436f=323536\x1b\\\x1bP0+r\x1b\\"),
@@ -258,6 +273,27 @@ fn questions_are_answered() {
     ] {
         assert_eq!(replies(question), answer, "{}", question.escape_debug());
     }
+}
+
+/// OSC 52: the owner decides; what is no text or too long is no event, and nobody is told what the clipboard holds.
+#[test]
+fn what_the_guest_wants_in_the_clipboard_is_an_event() {
+    let told = |bytes: &str| {
+        let mut terminal = small();
+        terminal.feed(bytes.as_bytes());
+        let events: Vec<_> = std::iter::from_fn(|| terminal.poll_event()).collect();
+        (events, terminal.memory_bytes())
+    };
+    let clipboard = |text: &str| vec![Event::Clipboard(text.into())];
+    assert_eq!(told("\x1b]52;c;Zm9v\x07").0, clipboard("foo"));
+    assert_eq!(told("\x1b]52;;Zm8=\x1b\\\x1b]52;p;w6Q=\x1b\\").0, clipboard("ä"));
+    assert_eq!(told("\x1b]52;c;\x07").0, clipboard(""));
+    assert_eq!(told("\x1b]52;c;?\x07\x1b]52;c;!!\x07\x1b]52;c;//8=\x07\x1b]52\x07").0, []);
+    let long = |count: usize| told(&format!("\x1b]52;c;{}\x07", "Zm9v".repeat(count)));
+    assert_eq!(long(20_000).0, clipboard(&"foo".repeat(20_000)));
+    let (events, kept) = long(30_000);
+    assert_eq!(events, []);
+    assert!(kept < 64 << 10, "{kept} bytes");
 }
 
 #[test]
@@ -372,20 +408,171 @@ fn resizing_keeps_what_is_at_the_bottom() {
     assert_eq!((show(&terminal).as_str(), terminal.live_line()), ("2/3@1,1", 1));
     assert_eq!(terminal.text(0..1), "1\n");
     terminal.resize(12, 5);
+    assert_eq!(show(&terminal), "1/2/3@1,2", "a screen that was full gets its rows back");
     terminal.feed(b"\r\n4");
-    assert_eq!(show(&terminal), "2/3/4@1,2");
     terminal.feed(b"\x1b[?1049h\x1b[5;12Hx");
     terminal.resize(6, 3);
+    assert_eq!(show(&terminal), "@5,2", "the alternate screen is cut");
     terminal.feed(b"\x1b[?1049l");
     assert_eq!(show(&terminal), "2/3/4@1,2");
+}
+
+#[test]
+fn wrapped_text_is_wrapped_anew() {
+    let mut terminal = small();
+    terminal.feed("12345678abcd\r\n漢字漢x字".as_bytes());
+    assert_eq!(show(&terminal), "12345678/abcd/漢字漢x/字@2,3");
+    terminal.resize(5, 4);
+    assert_eq!(show(&terminal), "678ab/cd/漢字/漢x字@4,3");
+    assert_eq!(terminal.text(0..99).lines().next(), Some("12345678abcd"));
+    terminal.resize(20, 4);
+    assert_eq!(show(&terminal), "12345678abcd/漢字漢x字@9,1");
+    terminal.resize(8, 4);
+    assert_eq!(show(&terminal), "12345678/abcd/漢字漢x/字@2,3");
+    // A cursor that waits at the edge goes on where there is room, and waits again where there is none.
+    let mut terminal = small();
+    terminal.feed(b"12345678");
+    terminal.resize(10, 4);
+    assert_eq!(show(&terminal), "12345678@8,0");
+    terminal.resize(4, 4);
+    terminal.feed(b"9");
+    assert_eq!(show(&terminal), "1234/5678/9@1,2");
+}
+
+/// A line that somebody looks at is found again, although lines have other numbers after a change of the width.
+#[test]
+fn lines_are_found_again_after_a_resize() {
+    let mut terminal =
+        Terminal::new(Options { columns: 8, rows: 2, history_lines: 100, ..Options::default() });
+    for line in 0..20 {
+        terminal.feed(format!("line {line}, which is long\r\n").as_bytes());
+    }
+    let text = |terminal: &Terminal, line| terminal.line_text(line).unwrap_or_default();
+    let (first, live) = (terminal.first_line(), terminal.live_line());
+    let looked_at: Vec<u64> = (first..live).collect();
+    let words: Vec<String> = looked_at.iter().map(|line| text(&terminal, *line)).collect();
+    assert!(terminal.is_wrapped(first) && words[0] == "line 0, " && words[1] == "which is");
+    let mut found = looked_at.clone();
+    terminal.resize_keeping(30, 2, &mut found);
+    for (word, line) in words.iter().zip(&found) {
+        assert!(text(&terminal, *line).contains(word.trim()), "{word:?}, line {line}");
+    }
+    assert!(terminal.first_line() > live, "numbers are not used twice");
+    terminal.resize_keeping(30, 5, &mut found);
+    assert_eq!(text(&terminal, found[0]), "line 0, which is long", "a change of the height keeps them");
+}
+
+#[test]
+fn side_margins() {
+    let full = "12345678\r\nabcdefgh\r\nABCDEFGH";
+    let with = |rest: &str| format!("{full}\x1b[?69h\x1b[3;6s{rest}");
+    check(&[
+        // Text wraps between the margins, and what is to the right of them stays.
+        (&with("\x1b[1;3Hvwxyz"), "12vwxy78/abzdefgh/ABCDEFGH@3,1"),
+        (&with("\x1b[1;7Hxyz"), "123456xy/abzdefgh/ABCDEFGH@3,1"),
+        (&with("\x1b[2;5H\rx"), "12345678/abxdefgh/ABCDEFGH@3,1"),
+        (&with("\x1b[2;1H\rx"), "12345678/xbcdefgh/ABCDEFGH@1,1"),
+        (&with("\x1b[2;5H\x1b[9Dx"), "12345678/abxdefgh/ABCDEFGH@3,1"),
+        (&with("\x1b[2;5H\x1b[9Cx"), "12345678/abcdexgh/ABCDEFGH@5,1"),
+        (&with("\x1b[2;5H\x08\x08\x08\x08x"), "12345678/abxdefgh/ABCDEFGH@3,1"),
+        (&with("\x1b[2;3H\tx"), "12345678/abcdexgh/ABCDEFGH@5,1"),
+        // Scrolling moves the block only, and no history comes of it.
+        (&with("\x1b[S"), "12cdef78/abCDEFgh/AB    GH@0,0"),
+        (&with("\x1b[T"), "12    78/ab3456gh/ABcdefGH/  CDEF@0,0"),
+        (&with("\x1b[1;3r\x1b[3;3H\n"), "12cdef78/abCDEFgh/AB    GH@2,2"),
+        (&with("\x1b[1;3r\x1b[3;1H\n"), "12345678/abcdefgh/ABCDEFGH@0,2"),
+        (&with("\x1b[1;3H\x1bM"), "12    78/ab3456gh/ABcdefGH/  CDEF@2,0"),
+        (&with("\x1b[2;4H\x1b[L"), "12345678/ab    gh/ABcdefGH/  CDEF@2,1"),
+        (&with("\x1b[2;4H\x1b[M"), "12345678/abCDEFgh/AB    GH@2,1"),
+        (&with("\x1b[2;1H\x1b[M"), "12345678/abcdefgh/ABCDEFGH@0,1"),
+        (&with("\x1b[2;4H\x1b[@"), "12345678/abc degh/ABCDEFGH@3,1"),
+        (&with("\x1b[2;4H\x1b[P"), "12345678/abcef gh/ABCDEFGH@3,1"),
+        (&with("\x1b[2;4H\x1b[4hx"), "12345678/abcxdegh/ABCDEFGH@4,1"),
+        // Columns.
+        (&with("\x1b[2;4H\x1b['}"), "123 4578/abc degh/ABC DEGH@3,1"),
+        (&with("\x1b[2;4H\x1b[2'~"), "1236  78/abcf  gh/ABCF  GH@3,1"),
+        (&with("\x1b[2;3H\x1b6"), "12 34578/ab cdegh/AB CDEGH@2,1"),
+        (&with("\x1b[2;6H\x1b9"), "12456 78/abdef gh/ABDEF GH@5,1"),
+        (&with("\x1b[2;4H\x1b6\x1b9x"), "12345678/abcxefgh/ABCDEFGH@4,1"),
+        (&with("\x1b[ @"), "12456 78/abdef gh/ABDEF GH@0,0"),
+        // Origin mode counts from both margins.
+        (&with("\x1b[2;3r\x1b[?6h\x1b[1;1Hx\x1b[9;9Hy"), "12345678/abxdefgh/ABCDEyGH@5,2"),
+        (&with("\x1b[2;3r\x1b[?6h\x1b[2Gx\x1b[88;1;1;9;1$x"), "12345678/abXxefgh/ABXDEFGH@4,1"),
+        // Erasing does not care.
+        (&with("\x1b[2;4H\x1b[K"), "12345678/abc/ABCDEFGH@3,1"),
+        (&with("\x1b[2;4H\x1b[9X"), "12345678/abc/ABCDEFGH@3,1"),
+        // The mode comes first, and takes the margins with it.
+        ("ab\x1b[2;4scd", "abcd@4,0"),
+        (&with("\x1b[?69l\x1b[2;4H\x1b[@"), "12345678/abc defg/ABCDEFGH@3,1"),
+        (&with("\x1b[s\x1b[2;4H\x1b[@"), "12345678/abc defg/ABCDEFGH@3,1"),
+        (&with("\x1b[6;3s\x1b[2;4H\x1b[@"), "12345678/abc degh/ABCDEFGH@3,1"),
+        (&with("\x1b[!p\x1b[2;4H\x1b[@"), "12345678/abc defg/ABCDEFGH@3,1"),
+        // Half a character at a margin goes.
+        ("漢字漢字\x1b[?69h\x1b[2;5s\x1b[1;3H\x1b[@", "漢 字 字@2,0"),
+        ("漢字漢字\x1b[?69h\x1b[2;5s\x1b[S", "      字@0,0"),
+    ]);
+    assert_eq!(
+        replies("\x1b[?69h\x1b[3;6s\x1b[?6h\x1b[2;2H\x1b[6n\x1bP$qs\x1b\\"),
+        "\x1b[2;2R\x1bP1$r3;6s\x1b\\"
+    );
+    let mut terminal = small();
+    terminal.feed(with("\x1b[9S").as_bytes());
+    assert_eq!(terminal.live_line(), 0);
+}
+
+#[test]
+fn attributes_of_rectangles_change() {
+    let bold = |bytes: &str| {
+        let mut terminal = small();
+        terminal.feed(bytes.as_bytes());
+        let mut scratch = Vec::new();
+        (0..3u16)
+            .map(|row| {
+                let cells = terminal.row(View::Live, row, &mut scratch);
+                cells
+                    .iter()
+                    .map(|cell| if terminal.style(*cell).bold { '#' } else { '.' })
+                    .collect::<String>()
+            })
+            .collect::<Vec<_>>()
+            .join("/")
+    };
+    assert_eq!(bold("\x1b[2*x\x1b[1;3;2;5;1$r"), "..###.../..###.../........");
+    assert_eq!(bold("\x1b[1;3;2;5;1$r"), "..######/#####.../........", "as text flows, until told otherwise");
+    assert_eq!(bold("\x1b[2*x\x1b[1;3;2;5;1$r\x1b[1;1;2;4;1$t"), "##..#.../##..#.../........");
+    assert_eq!(bold("\x1b[2*x\x1b[1;3;2;5;1$r\x1b[1;4;3;9;0$r"), "..#...../..#...../........");
+}
+
+/// Private mode 2027: by default each character takes what `wcwidth` says; then a cluster is one character.
+#[test]
+fn clusters() {
+    let family = "👩\u{200d}👧";
+    check(&[
+        (&format!("{family}x"), &format!("{family}x@5,0")),
+        (&format!("\x1b[?2027h{family}x"), &format!("{family}x@3,0")),
+        ("❤\u{fe0f}x", "❤\u{fe0f}x@2,0"),
+        ("\x1b[?2027h❤\u{fe0f}x", "❤\u{fe0f}x@3,0"),
+        ("🇩🇪x", "🇩🇪x@3,0"),
+        ("\x1b[?2027h🇩🇪x", "🇩🇪x@3,0"),
+        ("\x1b[?2027h🇩🇪🇫🇷", "🇩🇪🇫🇷@4,0"),
+        ("👍🏽x", "👍🏽x@5,0"),
+        ("\x1b[?2027h👍🏽x", "👍🏽x@3,0"),
+        // Jamo are marks in either case.
+        ("\u{1112}\u{1161}\u{11ab}x", "\u{1112}\u{1161}\u{11ab}x@3,0"),
+        // A cluster that becomes wide at the edge of the line stays narrow there.
+        ("\x1b[?2027h1234567❤\u{fe0f}x", "1234567❤\u{fe0f}/x@1,1"),
+        ("\x1b[?2027h123456❤\u{fe0f}x", "123456❤\u{fe0f}/x@1,1"),
+    ]);
+    assert_eq!(replies("\x1b[?2027$p\x1b[?2027h\x1b[?2027$p"), "\x1b[?2027;2$y\x1b[?2027;1$y");
 }
 
 /// The limits that operators are promised.
 #[test]
 fn memory_is_small() {
-    let mut terminal = Terminal::default();
+    let terminal = Terminal::default();
     let idle = terminal.memory_bytes();
     assert!(idle <= 20 << 10, "{idle} bytes idle");
+    let mut terminal = Terminal::new(Options { history_lines: 1000, ..Options::default() });
     for line in 0..1100 {
         let text = format!(
             "[{:12.6}] \x1b[1;32mdevice\x1b[m {line}: a line of a boot log that is nearly as wide",
@@ -396,6 +583,23 @@ fn memory_is_small() {
     let full = terminal.memory_bytes();
     assert!(full <= 300 << 10, "{full} bytes with 1,000 lines");
     assert!(terminal.live_line() - terminal.first_line() == 1000);
+    let mut terminal = Terminal::default();
+    for line in 0..11_000 {
+        let text = format!(
+            "[{line:12.6}] \x1b[1;32mdevice\x1b[m {line}: a line of a boot log as wide as the screen is"
+        );
+        terminal.feed(format!("{text:>90}\r\n").as_bytes());
+    }
+    let full = terminal.memory_bytes();
+    assert!(full <= 2560 << 10, "{full} bytes with 10,000 lines");
+    assert_eq!(terminal.live_line() - terminal.first_line(), 10_000);
+    // Whatever the lines hold.
+    for line in 0..30_000 {
+        let cell = |at: u32| format!("\x1b[38;5;{}mx", (at * 7 + line) % 256);
+        terminal.feed(((0..80).map(cell).collect::<String>() + "\r\n").as_bytes());
+    }
+    let full = terminal.memory_bytes();
+    assert!(full <= 2560 << 10, "{full} bytes with {} lines", terminal.live_line() - terminal.first_line());
 }
 
 /// What stood in a last column that a wide character does not fit into is not part of the text that flows past it.

@@ -13,10 +13,10 @@ fn piece() -> impl Strategy<Value = Vec<u8>> {
     let csi = (
         prop_oneof![6 => Just(""), 1 => Just("?"), 1 => Just(">")],
         prop::collection::vec(number, 0..4),
-        prop_oneof![8 => Just(""), 1 => Just(" "), 1 => Just("!"), 1 => Just("$"), 1 => Just("\"")],
+        prop_oneof![8 => Just(""), 1 => Just(" "), 1 => Just("!"), 1 => Just("$"), 1 => Just("\""), 1 => Just("'"), 1 => Just("*")],
         prop_oneof![
-            prop::sample::select(b"ABCDEFGHIJKLMPSTXZ@`abcdefghlmnpqrstuxvz{".to_vec()),
-            prop::sample::select(b"LMSTrJKPX@".to_vec()),
+            prop::sample::select(b"ABCDEFGHIJKLMPSTXZ@`abcdefghlmnpqrstuxvz{}~".to_vec()),
+            prop::sample::select(b"LMSTrJKPX@ss".to_vec()),
         ],
     )
         .prop_map(|(private, numbers, intermediate, last)| {
@@ -25,6 +25,7 @@ fn piece() -> impl Strategy<Value = Vec<u8>> {
     let modes = (
         prop::sample::select(vec![
             "4", "20", "?1", "?5", "?6", "?7", "?25", "?45", "?47", "?1047", "?1048", "?1049", "?2004",
+            "?69", "?69", "?2027",
         ]),
         any::<bool>(),
     )
@@ -42,6 +43,10 @@ fn piece() -> impl Strategy<Value = Vec<u8>> {
             "\x0e",
             "\x0f",
             "\x1bM",
+            "\x1b6",
+            "\x1b9",
+            "👩\u{200d}👧❤\u{fe0f}",
+            "\x1b[?69h\x1b[3;7s",
             "\x1bD",
             "\x1bE",
             "\x1b7",
@@ -78,6 +83,11 @@ fn piece() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         4 => "[ -~]{0,30}".prop_map(String::into_bytes),
         3 => "[a-z]{1,5}\r\n".prop_map(String::into_bytes),
+        // More than a screenful of plain lines, some of which are too long, from the bottom of the screen.
+        1 => (prop::collection::vec("[a-z ]{0,22}", 5..30), any::<bool>()).prop_map(|(lines, plain)| {
+            let start = if plain { "\x1b[m\x0f\x1b[r\x1b[?6;69l\x1b[?7h\x1b[4l\x1b[99H\r\n" } else { "" };
+            (start.to_owned() + &lines.join("\r\n") + "\r\n").into_bytes()
+        }),
         4 => csi,
         1 => modes,
         1 => colours,
@@ -293,13 +303,72 @@ proptest! {
             let text = terminal.text(0..u64::MAX);
             prop_assert_eq!(text.trim_end_matches('\n'), wanted.trim_end_matches('\n'));
             let cursor = terminal.cursor().unwrap();
-            prop_assert_eq!(terminal.live_line() + u64::from(cursor.row), lines as u64, "the cursor's line");
+            let line = terminal.live_line() + u64::from(cursor.row) - terminal.first_line();
+            prop_assert_eq!(line, lines as u64, "the cursor's line");
         }
     }
 }
 
-/// 80 columns, 25 rows, 1,000 lines: what one guest can make us keep at the most.
-const WORST_BYTES: usize = 2 << 20;
+proptest! {
+    /// Sizes come and go; nothing that was said is lost, and the size that was left shows the same when it comes back.
+    #[test]
+    fn resizing_there_and_back_loses_nothing(
+        texts in prop::collection::vec("(\u{1b}\\[(38;2;1;2;|48;2;7;8;|38;5;)[1-9]m)?[a-z漢é ]{0,60}", 1..40),
+        sizes in prop::collection::vec((2u16..50, 1u16..12), 1..6),
+    ) {
+        let (columns, rows) = (20, 6);
+        let mut terminal =
+            Terminal::new(Options { columns, rows, history_lines: 1000, ..Options::default() });
+        let mut wanted = String::new();
+        for text in &texts {
+            // What ends in the last column would leave an empty row to tell it from the next text.
+            let text = format!("{text}.");
+            terminal.feed(format!("{text}\x1b[m\r\n").as_bytes());
+            let (_, shown) = text.split_once('m').filter(|_| text.starts_with('\u{1b}')).unwrap_or(("", &text));
+            wanted += shown;
+            wanted.push('\n');
+        }
+        terminal.feed(b"end");
+        wanted += "end";
+        let full = terminal.live_line() > 0;
+        // Of a blank only the background is seen.
+        let painted = |terminal: &Terminal| {
+            let mut rows = picture(terminal, View::Live);
+            for cell in rows.iter_mut().flatten().filter(|cell| cell.0 == ' ') {
+                cell.3 = Style { background: cell.3.background, ..Style::default() };
+            }
+            (rows, terminal.cursor())
+        };
+        let before = painted(&terminal);
+        let lines = terminal.live_line() - terminal.first_line();
+        for (columns, rows) in sizes {
+            terminal.resize(columns, rows);
+            let text = terminal.text(0..u64::MAX);
+            prop_assert_eq!(text.trim_end_matches('\n'), &wanted, "{}x{}", columns, rows);
+            let cursor = terminal.cursor().unwrap();
+            let line = terminal.live_line() + u64::from(cursor.row);
+            // Two columns wrap even the last text.
+            if columns > 3 {
+                prop_assert_eq!(terminal.line_text(line).unwrap(), "end");
+                prop_assert_eq!(cursor.column, 3);
+            }
+        }
+        terminal.resize(columns, rows);
+        if full {
+            let after = painted(&terminal);
+            prop_assert_eq!(after.1, before.1);
+            for (row, (have, wanted)) in after.0.iter().zip(&before.0).enumerate() {
+                for (column, (have, wanted)) in have.iter().zip(wanted).enumerate() {
+                    prop_assert_eq!(have, wanted, "column {}, row {}", column, row);
+                }
+            }
+            prop_assert_eq!(terminal.live_line() - terminal.first_line(), lines);
+        }
+    }
+}
+
+/// 80 columns, 25 rows, 10,000 lines: what one guest can make us keep at the most.
+const WORST_BYTES: usize = 3 << 20;
 
 fn hostile(name: &str, chunk: &[u8], times: usize) {
     let mut terminal = Terminal::default();

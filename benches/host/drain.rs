@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::guest::raw_pty;
 use crate::host::{Host, eventually};
+use crate::process::Usage;
 
 const RUNS: usize = 25;
 const DOMID: u16 = 7;
@@ -56,13 +57,18 @@ fn through(how: &str, bytes: usize, write: impl Fn(&mut File)) {
             master.write_all(b"\r\nready\r\n").expect("the pty");
             if host.history("seq").contains("ready") { Ok(()) } else { Err(host.log()) }
         });
+        let daemon = host.daemon_id();
+        let before = Usage::of(daemon).cpu_ms;
         let alone = rates(&mut master, bytes, &write);
         line(&format!("daemon, {mode}, no viewer"), &alone, &plain);
+        cpu(Usage::of(daemon).cpu_ms - before, bytes);
 
         let port = host.published_port(DOMID).expect("a port");
         let viewer = Viewer::connect(port);
+        let before = Usage::of(daemon).cpu_ms;
         let watched = rates(&mut master, bytes, &write);
         line(&format!("daemon, {mode}, one viewer"), &watched, &plain);
+        cpu(Usage::of(daemon).cpu_ms - before, bytes);
         println!("{:<32} {:>12} updates", "  which got", viewer.updates());
     }
 }
@@ -89,6 +95,11 @@ fn line(who: &str, rates: &[f64], plain: &[f64]) {
     let median = |rates: &[f64]| rates[rates.len() / 2];
     let best = rates.last().copied().unwrap_or_default();
     println!("{who:<32} {:>12.1} {best:>12.1} {:>8.2}", median(rates), median(rates) / median(plain));
+}
+
+/// The daemon's own CPU time for what all runs wrote, the kernel's part of it included.
+fn cpu(ms: u64, bytes: usize) {
+    println!("{:<32} {:>12.1} ms of CPU a MB", "  which took", ms as f64 / (RUNS * bytes) as f64 * 1e6);
 }
 
 /// Runs `body` while another process reads the pty and throws everything away.

@@ -146,6 +146,7 @@ struct SeatLayer {
     clipboard: Option<Word>,
     paste: Option<Word>,
     notices: Option<Switch>,
+    osc52: Option<Switch>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -219,7 +220,7 @@ pub struct DomainConfig {
     pub columns: u16,
     /// `console.rows`.
     pub rows: u16,
-    /// `console.font`: a size in the syntax of `screen`; `None` is the built-in choice.
+    /// `console.font`: `auto` or a size in the syntax of `screen`; `None` is `auto`.
     pub font: Option<String>,
     /// `console.resize`: whether a viewer's window may change the number of columns and rows.
     pub resize: bool,
@@ -245,6 +246,8 @@ pub struct DomainConfig {
     pub clipboard: Option<String>,
     /// `seat.paste`: what becomes of control characters, in the syntax of `seat`; `None` is the built-in choice.
     pub paste: Option<String>,
+    /// `seat.osc52`: whether a program in the guest may write viewers' clipboards.
+    pub osc52: bool,
     /// `seat.notices`: whether viewers are told when they are moved to another VT.
     pub notices: bool,
     /// `vnc.sharing`: what becomes of the others when a viewer asks to be alone, in the syntax of `seat`; `None` is the
@@ -280,7 +283,7 @@ impl Default for Config {
                 listen: Listen { address: IpAddr::from([127, 0, 0, 1]), port: None },
                 ports: Ports(5900..=5999),
                 password_file: None,
-                history_lines: 1000,
+                history_lines: 10_000,
                 history_bytes: 256 << 10,
                 chords: None,
                 displays: true,
@@ -288,6 +291,7 @@ impl Default for Config {
                 display_password_file: None,
                 clipboard: None,
                 paste: None,
+                osc52: false,
                 notices: true,
                 sharing: None,
                 view_only: false,
@@ -436,6 +440,7 @@ impl DomainConfig {
         set(&mut self.enabled, vnc.enabled.map(|e| e.0));
         set(&mut self.view_only, vnc.view_only.map(|v| v.0));
         set(&mut self.notices, seat.notices.map(|n| n.0));
+        set(&mut self.osc52, seat.osc52.map(|o| o.0));
         set(&mut self.listen, vnc.listen);
         set(&mut self.ports, vnc.ports.clone());
         set(&mut self.history_lines, history.lines.map(|l| l.0));

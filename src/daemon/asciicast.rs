@@ -84,8 +84,15 @@ fn event(cast: &mut Vec<u8>, milliseconds: u64, text: &str) {
 }
 
 fn line(cast: &mut Vec<u8>, value: &impl Serialize) {
-    // Strings and numbers always have a form in JSON, and a vector takes all.
-    let _ = serde_json::to_writer(&mut *cast, value);
+    // Strings and numbers always have a form in JSON.
+    for c in serde_json::to_string(value).unwrap_or_default().chars() {
+        if matches!(c, '\u{7f}'..='\u{9f}') {
+            // JSON may hold these as they are, but the terminal that the cast is printed on may act on them.
+            cast.extend_from_slice(format!("\\u{:04x}", u32::from(c)).as_bytes());
+        } else {
+            cast.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+        }
+    }
     cast.push(b'\n');
 }
 
@@ -124,6 +131,14 @@ mod tests {
                 json!([1.25, "o", "\u{fffd}"]),
             ]
         );
+    }
+
+    #[test]
+    fn a_cast_can_be_printed_on_any_terminal() {
+        let cast = asciicast("\u{9b}", (2, 1), &[printed(None, "\x1b[1m\u{9b}5n\x7f\u{80}é\n".as_bytes())]);
+        let text = std::str::from_utf8(&cast).unwrap();
+        assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "{text:?}");
+        assert_eq!(lines(&cast)[1][2], json!("\x1b[1m\u{9b}5n\x7f\u{80}é\n"));
     }
 
     #[test]

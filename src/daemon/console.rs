@@ -14,9 +14,9 @@ use super::seat::{Fall, end_of};
 use crate::xen::Domid;
 use crate::xen::console::{Console, ConsoleEvent, INPUT_LIMIT, RingPosition};
 
-/// How many chunks of output (of up to 4 KiB) the terminal may be behind before the console is read more slowly: 1 MiB,
+/// How many chunks of output (of up to 16 KiB) the terminal may be behind before the console is read more slowly: 1 MiB,
 /// about 10 ms of a pty at full speed.
-const BACKLOG: usize = 256;
+const BACKLOG: usize = 64;
 
 /// What a console tells its seat.
 #[derive(Debug)]

@@ -63,6 +63,8 @@ pub(super) struct Settings {
     /// What the guest's own VNC servers ask for.
     pub(super) display_password: Option<Secret>,
     pub(super) font: FontSize,
+    /// A viewer's window chooses another.
+    pub(super) fit_font: bool,
     pub(super) clipboard: ClipboardPolicy,
     pub(super) paste: PastePolicy,
     pub(super) sharing: Sharing,
@@ -85,11 +87,13 @@ impl Settings {
                 .collect::<Result<_, _>>()?,
             None => Chord::defaults().into(),
         };
-        let font = word(&config.font).map_err(|message| wrong("console.font", message))?;
+        let fit_font = config.font.as_deref().is_none_or(|font| font == "auto");
+        let font = config.font.clone().filter(|_| !fit_font);
+        let font = word(&font).map_err(|message| wrong("console.font", format!("{message}, or auto")))?;
         let clipboard = word(&config.clipboard).map_err(|message| wrong("seat.clipboard", message))?;
         let paste = word(&config.paste).map_err(|message| wrong("seat.paste", message))?;
         let sharing = word(&config.sharing).map_err(|message| wrong("vnc.sharing", message))?;
-        Ok(Self { config, password, chords, display_password, font, clipboard, paste, sharing })
+        Ok(Self { config, password, chords, display_password, font, fit_font, clipboard, paste, sharing })
     }
 
     /// The settings of one domain, with the passwords that [`Self::check`] read.
@@ -114,6 +118,7 @@ impl Settings {
             view_only: self.config.view_only,
             sharing: self.sharing,
             notices: self.config.notices,
+            osc52: self.config.osc52,
             max_pixels: self.config.max_pixels,
         }
     }
@@ -203,6 +208,7 @@ mod tests {
     fn words_that_mean_nothing_are_named() {
         for (key, good, bad, wanted) in [
             ("console.font", "12x24", "7x14", "10x20"),
+            ("console.font", "auto", "Auto", "or auto"),
             ("seat.clipboard", "to-guest", "some", "from-guest"),
             ("seat.paste", "raw", "", "filtered"),
             ("vnc.sharing", "displace", "never", "refuse"),

@@ -9,6 +9,7 @@ pub mod deflate;
 pub mod encoding;
 pub mod message;
 pub mod pixel_format;
+pub mod plan;
 pub mod security;
 pub mod server;
 pub mod tile;

@@ -285,6 +285,14 @@ impl Translator {
         self.tables.is_none()
     }
 
+    /// True when a pixel's first three bytes on the wire are red, green and blue, and its fourth is 0.
+    #[must_use]
+    pub fn is_reversed(&self) -> bool {
+        let level = |shift| Channel { max: 255, shift };
+        let model = ColourModel::TrueColour { red: level(0), green: level(8), blue: level(16) };
+        self.format.bits_per_pixel == 32 && !self.format.big_endian && self.format.model == model
+    }
+
     /// The pixel of a colour: its bytes on the wire, the first one least significant.
     #[must_use]
     #[inline]

@@ -85,6 +85,12 @@ pub trait TileSource {
     /// Its size in pixels.
     fn size(&self) -> Size;
 
+    /// False when [`Tile::Pixels`] is rare and forms change slowly, as on a screen of text: then no encoder looks for a
+    /// better way to cut rectangles.
+    fn has_pixels(&self) -> bool {
+        true
+    }
+
     /// The contents of `rect`, which is not empty. Pixels outside [`size`](Self::size) are black. The answer is the
     /// simplest form that the source can find cheaply; equal contents need not give equal forms.
     fn tile<'a>(&self, rect: Rect, buf: &'a mut TileBuf) -> Tile<'a>;

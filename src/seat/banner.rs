@@ -18,7 +18,7 @@ impl Line {
         let mut terminal =
             Terminal::new(Options { columns, rows: 1, history_lines: 0, ..Options::default() });
         // No cursor, no wrapping, black on yellow: in a guest's own inverse it would not be seen.
-        terminal.feed(b"\x1b[?25l\x1b[?7l\x1b[30;43m");
+        terminal.feed(b"\x1b[?25l\x1b[?7l\x1b[38;5;16;48;5;220m");
         terminal.feed(" ".repeat(columns.into()).as_bytes());
         terminal.feed(b"\r");
         terminal.feed(text.as_bytes());

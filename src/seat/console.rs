@@ -41,6 +41,15 @@ pub(super) struct Console {
     pub(super) held_until: Option<Instant>,
 }
 
+/// What a guest wants those who look to know.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    /// It rang the bell.
+    pub(super) bell: bool,
+    /// It wants this in their clipboards.
+    pub(super) cut: Option<String>,
+}
+
 impl Console {
     pub(super) fn new(options: Options) -> Self {
         Self {
@@ -55,19 +64,20 @@ impl Console {
         }
     }
 
-    /// Takes bytes of the guest; true when it rang the bell.
-    pub(super) fn feed(&mut self, bytes: &[u8], now: Instant) -> bool {
+    /// Takes bytes of the guest, and says what they mean to those who look.
+    pub(super) fn feed(&mut self, bytes: &[u8], now: Instant) -> Told {
         self.terminal.feed(bytes);
         self.held_until = self.terminal.is_held().then(|| self.held_until.unwrap_or(now + HOLD));
-        let mut bell = false;
+        let mut told = Told::default();
         while let Some(event) = self.terminal.poll_event() {
             match event {
                 Event::Reply(reply) => self.reply(&reply),
-                Event::Bell => bell = true,
+                Event::Bell => told.bell = true,
                 Event::Title(title) => self.title = title,
+                Event::Clipboard(text) => told.cut = Some(text),
             }
         }
-        bell
+        told
     }
 
     /// Shows what is there when the guest has been drawing for too long.

@@ -7,10 +7,12 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use super::options::ViewerId;
+use super::pacing::{Credit, Pace};
 use crate::geometry::{Point, Size};
 use crate::keysym::Keysym;
 use crate::rfb::client::ClientConnection;
 use crate::rfb::encoding::canvas::Canvas;
+use crate::rfb::encoding::pseudo::LedState;
 use crate::rfb::server::CursorImage;
 use crate::screen::{Picture, Sprite};
 
@@ -28,6 +30,11 @@ const FIRST: Duration = Duration::from_secs(1);
 /// How long an update may take to come in before viewers are shown the part that is there: longer than a whole screen
 /// takes on one machine, short enough to see a slow one progress.
 const TORN: Duration = Duration::from_millis(50);
+
+/// An update of no more pixels is a small one. Small ones come at the pace of frames ([`Pace::FRAMES`]): there are servers
+/// that answer every request at once with a pointer that they draw, and nobody sees more than 60 of those a second.
+/// Larger ones cost their server enough to be slower by themselves, or are a film.
+const SMALL_PIXELS: u64 = 64 * 64;
 
 /// Names one connection to an RFB server; never used twice in a seat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -52,6 +59,8 @@ pub(super) struct Graphics {
     sprite_version: u64,
     /// What was cut in the guest last, and how often something was.
     pub(super) cut: (u64, String),
+    /// Which of its keyboard's lamps are lit; `None` when it never said.
+    pub(super) leds: Option<LedState>,
     /// Who asked for another size and waits for the answer.
     pub(super) resize_for: Option<ViewerId>,
     /// The canvas has had a whole picture; when it was last whole.
@@ -62,6 +71,13 @@ pub(super) struct Graphics {
     torn_until: Option<Instant>,
     /// Viewers wait for news that may be on their way.
     hold_until: Option<Instant>,
+    /// Pixels of the update that comes in.
+    painted: u64,
+    /// The last update was a small one; and the credit for more of them.
+    was_small: bool,
+    small: Credit,
+    /// The next update may be asked for then.
+    ask_at: Option<Instant>,
 }
 
 impl fmt::Debug for Graphics {
@@ -84,11 +100,16 @@ impl Graphics {
             sprite: None,
             sprite_version: 0,
             cut: (0, String::new()),
+            leds: None,
             resize_for: None,
             whole_at: None,
             entered: false,
             torn_until: None,
             hold_until: None,
+            painted: 0,
+            was_small: false,
+            small: Credit::new(Pace::FRAMES),
+            ask_at: None,
         }
     }
 
@@ -112,8 +133,9 @@ impl Graphics {
         self.entered = true;
     }
 
-    /// A part of an update is there.
-    pub(super) fn part(&mut self, now: Instant) {
+    /// A part of an update is there, of that many pixels.
+    pub(super) fn part(&mut self, pixels: u32, now: Instant) {
+        self.painted += u64::from(pixels);
         self.torn_until.get_or_insert(now + TORN);
     }
 
@@ -121,6 +143,7 @@ impl Graphics {
     pub(super) fn whole(&mut self, now: Instant) -> bool {
         self.torn_until = None;
         self.hold_until = None;
+        self.was_small = std::mem::take(&mut self.painted) <= SMALL_PIXELS;
         self.whole_at.replace(now).is_none()
     }
 
@@ -135,24 +158,29 @@ impl Graphics {
                 self.hold_until = Some(now + if self.is_complete() { FRESH } else { FIRST });
             }
         }
-        self.deadline().is_none()
+        self.torn_until.is_none() && self.hold_until.is_none()
     }
 
-    /// Asks for the next update, of what viewers do not have yet.
-    pub(super) fn ask(&mut self) {
-        if self.torn_until.is_none() {
-            self.connection.request_update(self.is_complete());
+    /// Asks for the next update, of what viewers do not have yet, unless it is too early for one.
+    pub(super) fn ask(&mut self, now: Instant) {
+        if self.torn_until.is_some() || self.connection.is_waiting() {
+            return;
         }
+        if self.was_small && !self.small.take(now) {
+            self.ask_at = self.small.available_at(now);
+            return;
+        }
+        self.connection.request_update(self.is_complete());
     }
 
-    /// When viewers are shown what there is, if nothing comes before.
+    /// When viewers are shown what there is, or the next update may be asked for, if nothing comes before.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.torn_until.into_iter().chain(self.hold_until).min()
+        self.torn_until.into_iter().chain(self.hold_until).chain(self.ask_at).min()
     }
 
     /// Time has passed.
     pub(super) fn handle_timeout(&mut self, now: Instant) {
-        for until in [&mut self.torn_until, &mut self.hold_until] {
+        for until in [&mut self.torn_until, &mut self.hold_until, &mut self.ask_at] {
             if until.is_some_and(|until| until <= now) {
                 *until = None;
             }

@@ -14,6 +14,7 @@ use super::vt::{Vt, VtNumber, text_size};
 use crate::geometry::Size;
 use crate::keysym::Keysym;
 use crate::rfb::server::{ResizeRefusal, ServerEvent};
+use crate::screen::{Font, FontSize};
 use crate::terminal::{Modifiers, MouseAction, MouseButton, MouseEvent, Terminal, View};
 
 /// The widest text screen that a viewer may ask for, in columns: 4K with the smallest font. With [`RESIZE_ROWS`] it
@@ -66,6 +67,8 @@ impl Seat {
             ServerEvent::CutText(_) => {}
             ServerEvent::SetDesktopSize { size } => self.resize(at, size),
             // `render` asks the connection what it wants.
+            // Never enabled so far.
+            ServerEvent::Power(_) => {}
             ServerEvent::UpdateRequested { .. } => {}
         }
     }
@@ -165,10 +168,11 @@ impl Seat {
     }
 
     fn pointer(&mut self, at: usize, buttons: u16, (x, y): (u16, u16), now: Instant) {
-        let (font, policies) = (self.font(), (self.options.clipboard, self.options.paste));
-        let cell = font.cell();
+        let policies = (self.options.clipboard, self.options.paste);
         let view_only = self.options.view_only;
         let Some(viewer) = self.viewers.get_mut(at) else { return };
+        let font = Font::builtin(viewer.font);
+        let cell = font.cell();
         let Some(vt) = self.vts.iter_mut().find(|vt| vt.number == viewer.vt) else { return };
         if let Some(graphics) = vt.graphics_mut() {
             if !view_only {
@@ -243,25 +247,33 @@ impl Seat {
         if viewer.vt.is_graphics() {
             return self.resize_display(at, wanted);
         }
-        let font = self.font();
-        let cell = font.cell();
         let Some(viewer) = self.viewers.get_mut(at) else { return };
         let number = viewer.vt;
+        let cell = Font::builtin(viewer.font).cell();
         let (columns, rows) = (wanted.width / cell.width.max(1), wanted.height / cell.height.max(1));
-        let console = self.vts.iter_mut().find(|vt| vt.number == number).and_then(Vt::console_mut);
-        let refusal = match console {
-            None => ResizeRefusal::Prohibited,
-            Some(_) if !self.options.allow_resize || self.options.view_only => ResizeRefusal::Prohibited,
-            Some(_) if columns < 2 || rows < 1 => ResizeRefusal::InvalidLayout,
-            Some(_) if columns > RESIZE_COLUMNS || rows > RESIZE_ROWS => ResizeRefusal::OutOfResources,
-            Some(console) => {
+        let Some(vt) = self.vts.iter_mut().find(|vt| vt.number == number) else { return };
+        let may_resize = self.options.allow_resize && !self.options.view_only;
+        let refusal = match vt.console_mut() {
+            Some(_) if may_resize && (columns < 2 || rows < 1) => ResizeRefusal::InvalidLayout,
+            Some(_) if may_resize && (columns > RESIZE_COLUMNS || rows > RESIZE_ROWS) => {
+                ResizeRefusal::OutOfResources
+            }
+            Some(console) if may_resize => {
                 console.terminal.resize(columns, rows);
-                let size = text_size(&console.terminal, font);
                 for viewer in self.viewers.iter_mut().filter(|viewer| viewer.vt == number) {
-                    viewer.connection.resize(size);
+                    viewer.connection.resize(text_size(&console.terminal, Font::builtin(viewer.font)));
                 }
                 self.status_stale = true;
                 return;
+            }
+            _ => {
+                // The guest's screen stays as it is; only how large this viewer sees it is the viewer's own affair.
+                if let Some(terminal) = vt.terminal().filter(|_| self.options.fit_font) {
+                    viewer.font = FontSize::fitting(terminal.columns(), terminal.rows(), wanted);
+                    viewer.connection.resize(text_size(terminal, Font::builtin(viewer.font)));
+                    return;
+                }
+                ResizeRefusal::Prohibited
             }
         };
         viewer.connection.refuse_resize(refusal);

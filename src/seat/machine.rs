@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::chord::Chord;
-use super::console::Console;
+use super::console::{Console, Told};
 use super::graphics::Graphics;
 use super::options::{
     AddViewerError, DomainState, EndedViewer, SeatOptions, SwitchTarget, VIEWERS, ViewerId, VtError,
@@ -12,7 +12,7 @@ use super::options::{
 use super::policy::Policies;
 use super::upstreams::{Arriving, EndedUpstream};
 use super::viewer::Viewer;
-use super::vt::{Source, Vt, VtNumber};
+use super::vt::{Source, Vt, VtNumber, text_size};
 use crate::rfb::security::{Password, Security};
 use crate::rfb::server::{ServerConnection, ServerOptions};
 use crate::screen::Font;
@@ -114,11 +114,12 @@ impl Seat {
 
     /// What viewers may do from now on: how clipboards and pastes are treated, and whether a window changes the size.
     pub fn set_policies(&mut self, policies: Policies) {
-        let Policies { clipboard, paste, allow_resize, view_only, sharing, notices, max_pixels } = policies;
+        let Policies { clipboard, paste, allow_resize, view_only, sharing, notices, osc52, max_pixels } =
+            policies;
         let options = &mut self.options;
         (options.clipboard, options.paste, options.allow_resize) = (clipboard, paste, allow_resize);
         (options.view_only, options.sharing, options.notices) = (view_only, sharing, notices);
-        options.max_pixels = max_pixels;
+        (options.max_pixels, options.osc52) = (max_pixels, osc52);
     }
 
     /// Adds a console. Viewers who were waiting for this VT are moved to it. Nothing happens when it is there, or
@@ -158,8 +159,16 @@ impl Seat {
     /// many viewers there are.
     pub fn console_output(&mut self, vt: VtNumber, bytes: &[u8], now: Instant) {
         let Some(console) = self.console_mut(vt) else { return };
-        if console.feed(bytes, now) {
-            self.viewers.iter_mut().filter(|viewer| viewer.vt == vt).for_each(Viewer::ring);
+        let Told { bell, cut } = console.feed(bytes, now);
+        let cut = cut.filter(|_| self.options.osc52 && self.options.clipboard.from_guest());
+        for viewer in self.viewers.iter_mut().filter(|viewer| viewer.vt == vt) {
+            if bell {
+                viewer.ring();
+            }
+            if let Some(text) = &cut {
+                viewer.connection.cut_text(text);
+                viewer.clipboard.set_from_guest(text);
+            }
         }
     }
 
@@ -231,7 +240,7 @@ impl Seat {
             security: self.options.password.clone().map_or(Security::None, Security::VncAuth),
             challenge,
         });
-        self.viewers.push(Viewer::new(id, peer, connection, vt, now));
+        self.viewers.push(Viewer::new(id, peer, connection, vt, self.options.font, now));
         self.status_stale = true;
         self.focus(vt, 1, true);
         Ok(id)
@@ -308,9 +317,13 @@ impl Seat {
     pub(super) fn show(&mut self, at: usize, vt: VtNumber) {
         let Some(old) = self.viewers.get(at).map(|viewer| viewer.vt).filter(|old| *old != vt) else { return };
         self.leave_input(at);
-        let size = self.ensure_picture(vt);
+        let mut size = self.ensure_picture(vt);
         let name = self.desktop_name(vt);
+        let terminal = self.vts.iter().find(|have| have.number == vt).and_then(Vt::terminal);
         if let Some(viewer) = self.viewers.get_mut(at) {
+            if let Some(terminal) = terminal {
+                size = text_size(terminal, Font::builtin(viewer.font));
+            }
             viewer.show(vt, size, &name);
         }
         self.meet(at);

@@ -37,6 +37,8 @@ pub struct SeatOptions {
     pub history_lines: usize,
     /// The font of its text VTs.
     pub font: FontSize,
+    /// Whether a viewer's window chooses another font: the largest in which the screen fits into it.
+    pub fit_font: bool,
     /// The key combinations that switch VTs; one list for all seats that are configured alike.
     pub chords: Arc<[Chord]>,
     /// What viewers must know, if anything.
@@ -56,6 +58,9 @@ pub struct SeatOptions {
     pub clipboard: ClipboardPolicy,
     /// What becomes of control characters in a paste.
     pub paste: PastePolicy,
+    /// Whether a program in the guest may write the clipboards of those who look at it (OSC 52). A guest that is not trusted
+    /// could so have its user paste elsewhere what the user has not chosen: off unless asked for.
+    pub osc52: bool,
 }
 
 impl Default for SeatOptions {
@@ -68,6 +73,7 @@ impl Default for SeatOptions {
             rows: 25,
             history_lines: 1000,
             font: FontSize::default(),
+            fit_font: false,
             chords: Chord::defaults().into(),
             password: None,
             allow_resize: false,
@@ -77,6 +83,7 @@ impl Default for SeatOptions {
             max_pixels: MAX_PIXELS,
             clipboard: ClipboardPolicy::default(),
             paste: PastePolicy::default(),
+            osc52: false,
         }
     }
 }

@@ -12,6 +12,7 @@ pub struct Policies {
     pub view_only: bool,
     pub sharing: Sharing,
     pub notices: bool,
+    pub osc52: bool,
     pub max_pixels: u32,
 }
 

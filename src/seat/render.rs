@@ -20,7 +20,6 @@ impl Seat {
             return;
         }
         self.refresh_status();
-        let font = self.font();
         for vt in &mut self.vts {
             let mut viewers = self.viewers.iter_mut().filter(|viewer| viewer.vt == vt.number).peekable();
             if viewers.peek().is_none() {
@@ -33,13 +32,13 @@ impl Seat {
                     }
                     Shown::Pixels(graphics)
                 }
-                Source::Console(console) => Shown::Text(&console.terminal, font, console.notice()),
-                Source::Status(Some(terminal)) => Shown::Text(terminal, font, None),
+                Source::Console(console) => Shown::Text(&console.terminal, console.notice()),
+                Source::Status(Some(terminal)) => Shown::Text(terminal, None),
                 Source::Status(None) => continue,
             };
             viewers.for_each(|viewer| viewer.render(&shown, now));
         }
-        self.ask_upstreams();
+        self.ask_upstreams(now);
         for vt in &mut self.vts {
             let seen = self.viewers.iter().filter(|viewer| viewer.vt == vt.number);
             // One who has seen nothing is shown everything, whatever is forgotten.
@@ -52,13 +51,13 @@ impl Seat {
 
     /// Asks each server for its next update as soon as one of its viewers has all of the last one. Nobody looks:
     /// nothing is asked.
-    fn ask_upstreams(&mut self) {
+    fn ask_upstreams(&mut self, now: Instant) {
         for vt in &mut self.vts {
             let number = vt.number;
             if let Some(graphics) = vt.graphics_mut()
                 && self.viewers.iter().any(|viewer| viewer.vt == number && viewer.keeps_up())
             {
-                graphics.ask();
+                graphics.ask(now);
             }
         }
     }

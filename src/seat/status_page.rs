@@ -117,6 +117,8 @@ fn chord_lines(chords: &[Chord], columns: usize) -> Vec<String> {
     }
     words.extend(own.iter().map(ToString::to_string));
     words.push("Shift-PgUp, PgDn, Home, End -> history".to_owned());
+    words.push("Ctrl-Shift-F -> search".to_owned());
+    words.push("mouse -> select".to_owned());
     words.push("middle button, Shift-Insert -> paste".to_owned());
     let mut lines: Vec<String> = Vec::new();
     for word in words {

@@ -156,7 +156,7 @@ impl Seat {
 
     fn upstream_event(&mut self, id: UpstreamId, event: ClientEvent, now: Instant) {
         if let ClientEvent::Ready { name, .. } = event {
-            return self.arrived(id, name);
+            return self.arrived(id, name, now);
         }
         let Some(at) = self.vts.iter().position(|vt| vt.graphics().is_some_and(|graphics| graphics.id == id))
         else {
@@ -170,11 +170,11 @@ impl Seat {
             // Taken above.
             ClientEvent::Ready { .. } => {}
             ClientEvent::Damaged(rect) => {
-                graphics.part(now);
+                graphics.part(rect.area(), now);
                 viewers.for_each(|viewer| viewer.debt.changed(rect));
             }
             ClientEvent::Copied { destination, source } => {
-                graphics.part(now);
+                graphics.part(destination.area(), now);
                 viewers.for_each(|viewer| viewer.debt.moved(destination, source));
             }
             ClientEvent::UpdateDone => {
@@ -183,7 +183,7 @@ impl Seat {
                 }
             }
             ClientEvent::Resized { size } => {
-                graphics.part(now);
+                graphics.part(size.area(), now);
                 graphics.resize_for = None;
                 viewers.for_each(|viewer| viewer.resized(size));
                 self.status_stale = true;
@@ -211,13 +211,17 @@ impl Seat {
                 }
             }
             ClientEvent::CursorMoved(place) => graphics.pointer_moved(place),
-            // Lamps are the business of whoever has the keyboard; what the display has answered in between is no news.
-            ClientEvent::Leds(_) | ClientEvent::Synced => {}
+            ClientEvent::Leds(leds) => {
+                graphics.leds = Some(leds);
+                viewers.for_each(|viewer| viewer.set_leds(leds));
+            }
+            // Nothing here asks for it.
+            ClientEvent::Synced => {}
         }
     }
 
     /// A server is through the handshake: it gets its VT, and viewers are moved there when there is a picture.
-    fn arrived(&mut self, id: UpstreamId, name: String) {
+    fn arrived(&mut self, id: UpstreamId, name: String, now: Instant) {
         let Some(at) = self.arriving.iter().position(|arriving| arriving.id == id) else { return };
         let Arriving { vt, origin, connection, .. } = self.arriving.swap_remove(at);
         let mut graphics = Graphics::new(id, connection, origin, name);
@@ -226,7 +230,7 @@ impl Seat {
         let waiting = self.viewers.iter().any(|viewer| !viewer.pinned && viewer.vt != vt);
         graphics.awaited = elsewhere && waiting;
         if graphics.awaited {
-            graphics.ask();
+            graphics.ask(now);
         }
         let take_over = elsewhere && !waiting;
         match self.vts.binary_search_by_key(&vt, |vt| vt.number) {

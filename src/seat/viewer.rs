@@ -15,15 +15,16 @@ use super::policy::ClipboardPolicy;
 use super::search::Search;
 use super::vt::VtNumber;
 use crate::geometry::{Rect, Region, Size};
+use crate::rfb::encoding::pseudo::LedState;
 use crate::rfb::server::{CursorImage, Damage, ServerConnection, UpdateOutcome};
 use crate::rfb::tile::TileSource;
-use crate::screen::{Font, Overlaid, PixelDebt, Sprite, TextOverlay, TextSeen, TextView};
+use crate::screen::{Font, FontSize, Overlaid, PixelDebt, Sprite, TextOverlay, TextSeen, TextView};
 use crate::terminal::{Terminal, View};
 
 /// What a viewer is shown: what its VT shows at this moment.
 pub(super) enum Shown<'a> {
     /// A terminal, and what is to be shown over its first row.
-    Text(&'a Terminal, &'a Font, Option<&'a Line>),
+    Text(&'a Terminal, Option<&'a Line>),
     /// The picture of a server in the guest.
     Pixels(&'a Graphics),
 }
@@ -39,6 +40,8 @@ pub(super) struct Viewer {
     pub(super) pinned: bool,
     /// Where in the VT's history it looks.
     pub(super) view: View,
+    /// What text is drawn with for it.
+    pub(super) font: FontSize,
     pub(super) keyboard: Keyboard,
     pub(super) pointer: Pointer,
     pub(super) clipboard: Clipboard,
@@ -62,6 +65,8 @@ pub(super) struct Viewer {
     uncovered: Region,
     /// It was told the shape of a pointer.
     has_cursor: bool,
+    /// It was told which lamps are lit.
+    has_leds: bool,
     /// Where the guest's pointer is in its picture, and which one; for viewers that do not draw it.
     pointer_drawn: (Rect, u64),
     /// Which server's clipboard it knows, and how many cuts of it.
@@ -80,6 +85,7 @@ impl Viewer {
         peer: String,
         connection: ServerConnection,
         vt: VtNumber,
+        font: FontSize,
         now: Instant,
     ) -> Self {
         Self {
@@ -90,6 +96,7 @@ impl Viewer {
             vt,
             pinned: false,
             view: View::Live,
+            font,
             keyboard: Keyboard::default(),
             pointer: Pointer::default(),
             clipboard: Clipboard::default(),
@@ -104,6 +111,7 @@ impl Viewer {
             notice: None,
             uncovered: Region::new(),
             has_cursor: false,
+            has_leds: false,
             pointer_drawn: (Rect::default(), 0),
             cut_known: None,
             frames: Credit::new(Pace::FRAMES),
@@ -154,6 +162,9 @@ impl Viewer {
         } else {
             self.leave_graphics();
         }
+        if let Some(leds) = graphics.leds {
+            self.set_leds(leds);
+        }
         if clipboard.from_guest() {
             self.cut_in_guest(graphics.id, &graphics.cut);
         }
@@ -181,10 +192,20 @@ impl Viewer {
         self.connection.set_cursor(cursor);
     }
 
-    /// Looks at a picture without a pointer of its own: one of ours takes the place of the guest's.
+    /// The guest's keyboard has these lamps lit.
+    pub(super) fn set_leds(&mut self, leds: LedState) {
+        self.has_leds = true;
+        self.connection.set_leds(leds);
+    }
+
+    /// Looks at a picture without a pointer and lamps of its own: a pointer of ours takes the place of the guest's, and the
+    /// lamps are out.
     pub(super) fn leave_graphics(&mut self) {
         if self.has_cursor {
             self.connection.set_cursor(Some(super::cursor::arrow()));
+        }
+        if self.has_leds {
+            self.connection.set_leds(LedState::default());
         }
     }
 
@@ -229,7 +250,9 @@ impl Viewer {
             return;
         }
         match *shown {
-            Shown::Text(terminal, font, notice) => self.render_text(terminal, font, notice, now),
+            Shown::Text(terminal, notice) => {
+                self.render_text(terminal, Font::builtin(self.font), notice, now)
+            }
             // A server is asked for no more than viewers take, so that nothing has to be held back here.
             Shown::Pixels(graphics) => {
                 let pointer = self.pointer(graphics);

@@ -113,9 +113,16 @@ impl Sequence {
 pub(super) trait Actions {
     /// Prints ASCII, all of it 0x20 to 0x7e; never empty.
     fn print_ascii(&mut self, run: &[u8]);
-    /// Prints a character of 0xa0 or above.
-    fn print(&mut self, c: char);
-    /// A C0 control other than ESC, CAN and SUB.
+    /// Prints characters: ASCII from 0x20 to 0x7e, and 0xa0 and above; never empty.
+    fn print(&mut self, characters: &[char]);
+    /// Takes whole lines of plain text from the start of `bytes`, which follow a line feed; returns how many bytes that
+    /// were, and up to how many bytes after that it is not worth asking again. Only a short cut: what is not taken here
+    /// is told as usual.
+    fn lines(&mut self, bytes: &[u8]) -> (usize, usize) {
+        let _ = bytes;
+        (0, 0)
+    }
+    /// A C0 control other than ESC, CAN and SUB, or DEL where text stands.
     fn control(&mut self, byte: u8);
     /// `ESC`, perhaps an intermediate (else 0), and a final character; C1 controls come as their 7-bit form.
     fn escape(&mut self, intermediate: u8, last: u8);

@@ -3,7 +3,7 @@
 //! | bits | meaning |
 //! |---|---|
 //! | 0–20 | the character, or the number of its cluster |
-//! | 21–22 | its [`Width`] |
+//! | 21–22 | its [`Width`]; 3 for [`Cell::filler`] |
 //! | 23 | set when bits 0–20 name a cluster |
 //! | 24–63 | its [`Look`] |
 
@@ -30,6 +30,8 @@ const GLYPH_BITS: u32 = 21;
 const GLYPH_MASK: u64 = (1 << GLYPH_BITS) - 1;
 const WIDE: u64 = 1 << GLYPH_BITS;
 const TAIL: u64 = 2 << GLYPH_BITS;
+/// A narrow blank.
+const FILLER: u64 = 3 << GLYPH_BITS;
 const WIDTH_MASK: u64 = 3 << GLYPH_BITS;
 const CLUSTER: u64 = 1 << 23;
 
@@ -86,9 +88,43 @@ impl Cell {
         }
     }
 
+    /// What it shows, if that is a single character of ASCII.
+    #[inline]
+    pub(super) const fn to_ascii(self) -> Option<u8> {
+        let low = self.0 & !Look::MASK;
+        #[expect(clippy::cast_possible_truncation, reason = "checked to be ASCII")]
+        if low < 0x80 { Some(low as u8) } else { None }
+    }
+
     /// How it looks.
     pub(super) const fn look(self) -> Look {
         Look(self.0 & Look::MASK)
+    }
+
+    /// The blank that a wide character leaves in the last column when it does not fit: no part of the text.
+    pub(super) const fn filler(look: Look) -> Self {
+        Self(look.0 | FILLER | ' ' as u64)
+    }
+
+    /// True for [`Cell::filler`], which only counts at the end of a row.
+    pub(super) const fn is_filler(self) -> bool {
+        self.0 & WIDTH_MASK == FILLER
+    }
+
+    /// The same, two columns wide.
+    pub(super) const fn widened(self) -> Self {
+        Self(self.0 & !WIDTH_MASK | WIDE)
+    }
+
+    /// The same in another look.
+    pub(super) const fn with_look(self, look: Look) -> Self {
+        Self(self.0 & !Look::MASK | look.0)
+    }
+
+    /// The same with other attributes.
+    pub(super) const fn with_attributes(self, attributes: Attributes) -> Self {
+        let without = self.0 & !((Attributes::ALL as u64) << ATTRIBUTE_SHIFT);
+        Self(without | Look::attribute_bits(attributes))
     }
 
     /// The raw bits: below 0x80 exactly for an ASCII character in the default look.

@@ -16,9 +16,13 @@ impl Actions for Emulator {
         self.print_run(run);
     }
 
-    fn print(&mut self, c: char) {
-        self.last = Some(c);
-        self.print_char(c);
+    fn print(&mut self, characters: &[char]) {
+        self.print_characters(characters);
+    }
+
+    #[inline]
+    fn lines(&mut self, bytes: &[u8]) -> (usize, usize) {
+        self.print_lines(bytes)
     }
 
     #[inline]
@@ -27,29 +31,32 @@ impl Actions for Emulator {
             0x0a..=0x0c => {
                 self.index();
                 if self.modes.has(Mode::NEWLINE) {
-                    self.go_to_column(0);
+                    self.carriage_return();
                 }
             }
-            0x0d => self.go_to_column(0),
+            0x0d => self.carriage_return(),
             0x08 => self.backspace(),
             0x09 => self.tab(1),
             0x07 => self.events.push(Event::Bell),
             0x0e => self.cursor.charsets.shift(1),
             0x0f => self.cursor.charsets.shift(0),
+            0x7f if self.cursor.charsets.has_delete() => self.print_char('\u{7f}'),
             _ => {}
         }
     }
 
     fn escape(&mut self, intermediate: u8, last: u8) {
         match (intermediate, last) {
+            (0, b'6') => self.back_index(),
             (0, b'7') => self.save_cursor(),
             (0, b'8') => self.restore_cursor(),
+            (0, b'9') => self.forward_index(),
             (0, b'=') => self.modes.set(Mode::APPLICATION_KEYPAD, true),
             (0, b'>') => self.modes.set(Mode::APPLICATION_KEYPAD, false),
             (0, b'D') => self.index(),
             (0, b'E') => {
                 self.index();
-                self.go_to_column(0);
+                self.carriage_return();
             }
             (0, b'H') => self.tabs.set(self.cursor.column, true),
             (0, b'M') => self.reverse_index(),
@@ -60,16 +67,30 @@ impl Actions for Emulator {
             (0, b'n') => self.cursor.charsets.shift(2),
             (0, b'o') => self.cursor.charsets.shift(3),
             (b'#', b'8') => self.alignment_test(),
-            (b'(', set) => self.cursor.charsets.designate(0, Charset::from_final(set)),
-            (b')', set) => self.cursor.charsets.designate(1, Charset::from_final(set)),
-            (b'*', set) => self.cursor.charsets.designate(2, Charset::from_final(set)),
-            (b'+', set) => self.cursor.charsets.designate(3, Charset::from_final(set)),
+            (b' ', b'F') => self.eight_bit = false,
+            (b' ', b'G') => self.eight_bit = true,
+            (b'%', b'@') => self.latin1 = true,
+            (b'%', b'G' | b'8') => {
+                self.latin1 = false;
+                self.cursor.charsets.shift_right(None);
+            }
+            (0, b'~') if self.latin1 => self.cursor.charsets.shift_right(Some(1)),
+            (0, b'}') if self.latin1 => self.cursor.charsets.shift_right(Some(2)),
+            (0, b'|') if self.latin1 => self.cursor.charsets.shift_right(Some(3)),
+            (b'('..=b'+', set) => self.cursor.charsets.designate(intermediate - b'(', Charset::of_94(set)),
+            (b'-'..=b'/', set) => {
+                self.cursor.charsets.designate(intermediate - b'-' + 1, Charset::of_96(set))
+            }
             _ => {}
         }
     }
 
     #[inline]
     fn csi(&mut self, sequence: &Sequence) {
+        // REP repeats what came right before it.
+        if !matches!(sequence.last, b'm' | b'b') {
+            self.last = None;
+        }
         match (sequence.private, sequence.intermediate) {
             (0, 0) => self.plain_csi(sequence),
             (b'?', 0) => self.private_csi(sequence),
@@ -105,7 +126,7 @@ impl Emulator {
         match sequence.last {
             b'm' => self.cursor.pen.apply(p),
             b'H' | b'f' => {
-                self.go_to_column(p.or_one(1) - 1);
+                self.address_column(p.or_one(1) - 1);
                 self.go_to_row(p.or_one(0) - 1);
             }
             b'A' => self.go_up(p.or_one(0)),
@@ -114,13 +135,13 @@ impl Emulator {
             b'D' => self.go_left(p.or_one(0)),
             b'E' => {
                 self.go_down(p.or_one(0));
-                self.go_to_column(0);
+                self.carriage_return();
             }
             b'F' => {
                 self.go_up(p.or_one(0));
-                self.go_to_column(0);
+                self.carriage_return();
             }
-            b'G' | b'`' => self.go_to_column(p.or_one(0) - 1),
+            b'G' | b'`' => self.address_column(p.or_one(0) - 1),
             b'd' => self.go_to_row(p.or_one(0) - 1),
             b'I' => self.tab(p.or_one(0)),
             b'Z' => self.back_tab(p.or_one(0)),
@@ -144,6 +165,7 @@ impl Emulator {
             b'h' | b'l' => self.set_modes(sequence, sequence.last == b'h'),
             b'n' => self.report_status(false, p.get(0)),
             b'r' => self.set_region(p.get(0), p.get(1)),
+            b's' if self.modes.has(Mode::MARGINS) => self.set_side_margins(p.get(0), p.get(1)),
             b's' => self.save_cursor(),
             b'u' => self.restore_cursor(),
             b't' => match (p.get(0), p.get(1)) {
@@ -198,12 +220,24 @@ impl Emulator {
                 self.other_keys = u8::try_from(p.get(1)).unwrap_or(0).min(2);
             }
             (b'>', 0, b'n') if p.get(0) == 4 => self.other_keys = 0,
+            (0, b' ', b'@') => self.shift_columns(self.left, i32::from(p.or_one(0))),
+            (0, b' ', b'A') => self.shift_columns(self.left, -i32::from(p.or_one(0))),
+            (0, b'\'', b'}') => self.insert_columns(p.or_one(0), false),
+            (0, b'\'', b'~') => self.insert_columns(p.or_one(0), true),
+            (0, b'$', b'r') => self.change_attributes(p, false),
+            (0, b'$', b't') => self.change_attributes(p, true),
+            (0, b'*', b'x') => self.stream_extent = p.get(0) < 2,
             (0, b'$', b'v') => self.copy_rectangle(p),
             (0, b'$', b'x') => self.fill_rectangle(p),
             (0, b'$', b'z') => self.erase_rectangle(p, false),
             (0, b'$', b'{') => self.erase_rectangle(p, true),
             (0, b'*', b'y') => self.report_checksum(p),
             (0, b'!', b'p') => self.soft_reset(),
+            // DECSCL: only the form of the answers changes.
+            (0, b'"', b'p') if matches!(p.get(0), 61..=65) => {
+                self.soft_reset();
+                self.eight_bit = p.get(0) > 61 && p.get(1) != 1;
+            }
             (0, b'$', b'p') => self.report_mode(false, p.get(0)),
             (b'?', b'$', b'p') => self.report_mode(true, p.get(0)),
             (0, b' ', b'q') => match p.get(0) {
@@ -275,6 +309,7 @@ impl Emulator {
                 self.cursor.origin = on;
                 self.home();
             }
+            Mode::MARGINS if !on => (self.left, self.right) = (0, self.columns),
             Mode::SYNCHRONIZED => self.synchronize(was, on),
             Mode::AUTOWRAP if !on => self.cursor.pending_wrap = false,
             Mode::REVERSE if was != on => {
@@ -294,7 +329,8 @@ impl Emulator {
     /// DECCOLM: our width is the viewers' business, but the screen is cleared and the region reset.
     fn set_columns_mode(&mut self) {
         if self.modes.has(Mode::ALLOW_COLUMNS) {
-            (self.top, self.bottom) = (0, self.rows);
+            self.modes.set(Mode::MARGINS, false);
+            self.reset_margins();
             self.erase_in_display(2, false);
             self.home();
         }

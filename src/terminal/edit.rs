@@ -11,6 +11,14 @@ impl Emulator {
         self.no_wrap();
     }
 
+    /// Moves the cursor to a column that the guest counts: from the left margin and kept between the margins in origin
+    /// mode.
+    pub(super) fn address_column(&mut self, column: u16) {
+        let column =
+            if self.cursor.origin { self.left.saturating_add(column).min(self.right - 1) } else { column };
+        self.go_to_column(column);
+    }
+
     /// Moves the cursor to a row: counted from the region's top and kept inside the region in origin mode.
     pub(super) fn go_to_row(&mut self, row: u16) {
         self.cursor.row = if self.cursor.origin {
@@ -35,29 +43,41 @@ impl Emulator {
         self.no_wrap();
     }
 
+    /// Moves the cursor left; it stops at the left margin if it came from the right of that.
     pub(super) fn go_left(&mut self, count: u16) {
-        self.go_to_column(self.cursor.column.saturating_sub(count));
+        let stop = if self.cursor.column >= self.left { self.left } else { 0 };
+        self.go_to_column(self.cursor.column.saturating_sub(count).max(stop));
     }
 
+    /// Moves the cursor right; it stops at the right margin if it came from the left of that.
     pub(super) fn go_right(&mut self, count: u16) {
-        self.go_to_column(self.cursor.column.saturating_add(count));
+        self.go_to_column(self.cursor.column.saturating_add(count).min(self.limit() - 1));
     }
 
-    /// BS. In reverse wrap mode the first column leads to the end of the line before.
+    /// CR: to the left margin, or to the first column for one who is left of the margin.
+    #[inline]
+    pub(super) fn carriage_return(&mut self) {
+        let between = self.cursor.column >= self.left || self.cursor.origin;
+        self.cursor.column = if between { self.left } else { 0 };
+        self.no_wrap();
+    }
+
+    /// BS. In reverse wrap mode the left margin leads to the end of the line before.
     pub(super) fn backspace(&mut self) {
         let wraps = self.modes.has(Mode::REVERSE_WRAP) && self.modes.has(Mode::AUTOWRAP);
-        if wraps && self.cursor.column == 0 && self.cursor.row > self.top {
+        if wraps && self.cursor.column == self.left && self.cursor.row > self.top {
             self.cursor.row -= 1;
-            self.cursor.column = self.columns - 1;
+            self.cursor.column = self.right - 1;
         } else {
             self.go_left(1);
         }
     }
 
-    /// HT and CHT. A wrap that is pending stays so, as on DEC terminals and xterm.
+    /// HT and CHT, no further than the right margin. A wrap that is pending stays so, as on DEC terminals and xterm.
     pub(super) fn tab(&mut self, count: u16) {
+        let last = self.limit() - 1;
         for _ in 0..count.min(self.columns) {
-            self.cursor.column = self.tabs.after(self.cursor.column);
+            self.cursor.column = self.tabs.after(self.cursor.column).min(last);
         }
     }
 
@@ -66,6 +86,28 @@ impl Emulator {
         self.no_wrap();
         for _ in 0..count.min(self.columns) {
             self.cursor.column = self.tabs.before(self.cursor.column);
+        }
+    }
+
+    /// DECBI: a column to the left; at the left margin, what is between the margins moves to the right.
+    pub(super) fn back_index(&mut self) {
+        if self.cursor.column == self.left {
+            if (self.top..self.bottom).contains(&self.cursor.row) {
+                self.shift_columns(self.left, -1);
+            }
+        } else {
+            self.go_left(1);
+        }
+    }
+
+    /// DECFI: a column to the right; at the right margin, what is between the margins moves to the left.
+    pub(super) fn forward_index(&mut self) {
+        if self.cursor.column + 1 == self.right {
+            if (self.top..self.bottom).contains(&self.cursor.row) {
+                self.shift_columns(self.left, 1);
+            }
+        } else {
+            self.go_right(1);
         }
     }
 
@@ -124,54 +166,59 @@ impl Emulator {
         self.no_wrap();
     }
 
-    /// ICH.
+    /// ICH: nothing outside the margins.
     pub(super) fn insert_characters(&mut self, count: u16) {
-        let blank = self.blank();
-        self.grid.insert_cells(self.cursor.row, self.cursor.column, count, blank, &mut self.damage);
+        if self.is_between_margins() {
+            let (blank, right) = (self.blank(), self.right);
+            let (row, column) = (self.cursor.row, self.cursor.column);
+            self.grid.insert_cells(row, column, right, count, blank, &mut self.damage);
+        }
         self.no_wrap();
     }
 
-    /// DCH.
+    /// DCH: nothing outside the margins.
     pub(super) fn delete_characters(&mut self, count: u16) {
-        let blank = self.blank();
-        self.grid.delete_cells(self.cursor.row, self.cursor.column, count, blank, &mut self.damage);
+        if self.is_between_margins() {
+            let (blank, right) = (self.blank(), self.right);
+            let (row, column) = (self.cursor.row, self.cursor.column);
+            self.grid.delete_cells(row, column, right, count, blank, &mut self.damage);
+        }
         self.no_wrap();
     }
 
-    fn in_region(&self) -> bool {
-        (self.top..self.bottom).contains(&self.cursor.row)
+    /// True while the cursor is inside all four margins.
+    pub(super) fn is_inside_margins(&self) -> bool {
+        (self.top..self.bottom).contains(&self.cursor.row) && self.is_between_margins()
     }
 
-    /// IL: nothing outside the region.
+    /// IL: nothing outside the margins.
     pub(super) fn insert_lines(&mut self, count: u16) {
-        if self.in_region() {
+        if self.is_inside_margins() {
             self.scroll_down(self.cursor.row, count);
-            self.go_to_column(0);
+            self.go_to_column(self.left);
         }
     }
 
-    /// DL: nothing outside the region. Deleted lines do not go into history.
+    /// DL: nothing outside the margins. Deleted lines do not go into history.
     pub(super) fn delete_lines(&mut self, count: u16) {
-        if self.in_region() {
+        if self.is_inside_margins() {
             let row = self.cursor.row;
             self.shift_up(row, count.min(self.bottom - row), false);
-            self.go_to_column(0);
+            self.go_to_column(self.left);
         }
     }
 
-    /// DECSTBM, rows from 1; nothing unless it leaves two rows at least.
-    pub(super) fn set_region(&mut self, top: u16, bottom: u16) {
-        let top = top.max(1) - 1;
-        let bottom = if bottom == 0 { self.rows } else { bottom.min(self.rows) };
-        if bottom > top.saturating_add(1) || (self.rows == 1 && top == 0) {
-            (self.top, self.bottom) = (top, bottom);
-            self.home();
+    /// DECIC and DECDC: columns come in at the cursor, or go.
+    pub(super) fn insert_columns(&mut self, count: u16, delete: bool) {
+        if self.is_inside_margins() {
+            let count = i32::from(count);
+            self.shift_columns(self.cursor.column, if delete { count } else { -count });
         }
     }
 
     /// The cursor in the upper left corner of the screen, or of the region in origin mode.
     pub(super) fn home(&mut self) {
-        self.go_to_column(0);
+        self.address_column(0);
         self.go_to_row(0);
     }
 
@@ -192,7 +239,7 @@ impl Emulator {
 
     /// DECALN: the screen full of E, to adjust a tube by.
     pub(super) fn alignment_test(&mut self) {
-        (self.top, self.bottom) = (0, self.rows);
+        self.reset_margins();
         self.cursor.origin = false;
         self.modes.set(Mode::ORIGIN, false);
         self.home();

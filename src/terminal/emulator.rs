@@ -1,8 +1,9 @@
-//! The state of a terminal, and how text changes it: printing, wrapping, scrolling, resets.
+//! The state of a terminal, and how text changes it: printing, clusters, resets.
 
 use super::Options;
 use super::cell::{Attributes, Cell, Look, Width};
 use super::charset::Charsets;
+use super::clusters;
 use super::damage::Damage;
 use super::grid::Grid;
 use super::history::History;
@@ -32,6 +33,25 @@ pub(super) struct CursorState {
     pub(super) charsets: Charsets,
 }
 
+/// Cells that are written at once.
+const WAITING: usize = 64;
+
+/// Cells that will be written at the cursor, as many as there are.
+struct Waiting {
+    cells: [Cell; WAITING],
+    count: usize,
+}
+
+impl Waiting {
+    #[inline]
+    fn push(&mut self, cell: Cell) {
+        if let Some(slot) = self.cells.get_mut(self.count) {
+            *slot = cell;
+            self.count += 1;
+        }
+    }
+}
+
 /// The state of a terminal.
 #[derive(Debug)]
 pub(super) struct Emulator {
@@ -48,6 +68,10 @@ pub(super) struct Emulator {
     /// The scroll region (DECSTBM): its first row, and the first one below it.
     pub(super) top: u16,
     pub(super) bottom: u16,
+    /// The left and right margins (DECSLRM): the first column, and the first one right of them. The whole width unless
+    /// DECLRMM is set.
+    pub(super) left: u16,
+    pub(super) right: u16,
     pub(super) modes: Modes,
     /// Modes as `CSI ? s` saved them.
     pub(super) saved_modes: Modes,
@@ -64,6 +88,12 @@ pub(super) struct Emulator {
     pub(super) titles: Vec<String>,
     /// modifyOtherKeys, 0 to 2.
     pub(super) other_keys: u8,
+    /// S8C1T: answers have C1 controls.
+    pub(super) eight_bit: bool,
+    /// Bytes are Latin-1 rather than UTF-8 (`ESC % @`).
+    pub(super) latin1: bool,
+    /// DECSACE: attributes of rectangles change as the text flows rather than in the rectangle.
+    pub(super) stream_extent: bool,
     /// The last character printed, for REP.
     pub(super) last: Option<char>,
     /// What the guest showed to believe of our function keys.
@@ -83,6 +113,8 @@ impl Emulator {
             saved: [CursorState::default(); 2],
             top: 0,
             bottom: rows,
+            left: 0,
+            right: columns,
             modes: Modes::default(),
             saved_modes: Modes::default(),
             tabs: Tabs::new(columns),
@@ -95,6 +127,9 @@ impl Emulator {
             hold: None,
             titles: Vec::new(),
             other_keys: 0,
+            eight_bit: false,
+            latin1: false,
+            stream_extent: true,
             last: None,
             learned_keys: FunctionKeys::Auto,
         }
@@ -195,7 +230,8 @@ impl Emulator {
             if self.cursor.pending_wrap {
                 self.wrap();
             }
-            let room = usize::from(self.columns - self.cursor.column);
+            let limit = self.limit();
+            let room = usize::from(limit - self.cursor.column);
             if run.len() < room {
                 self.grid.write_ascii(self.cursor.row, self.cursor.column, run, look, &mut self.damage);
                 // Less than the columns that are left.
@@ -204,7 +240,7 @@ impl Emulator {
             }
             let (now, later) = run.split_at(room);
             self.grid.write_ascii(self.cursor.row, self.cursor.column, now, look, &mut self.damage);
-            self.cursor.column = self.columns - 1;
+            self.cursor.column = limit - 1;
             if self.modes.has(Mode::AUTOWRAP) {
                 self.cursor.pending_wrap = true;
                 run = later;
@@ -212,6 +248,59 @@ impl Emulator {
                 // All further characters overwrite the last one.
                 run = &later[later.len().saturating_sub(1)..];
             }
+        }
+    }
+
+    /// Prints characters, ASCII among them or not.
+    pub(super) fn print_characters(&mut self, characters: &[char]) {
+        self.last = characters.last().copied();
+        if self.modes.has(Mode::INSERT) || self.modes.has(Mode::CLUSTERS) || !self.cursor.charsets.is_plain()
+        {
+            for c in characters {
+                self.print_char(*c);
+            }
+            return;
+        }
+        let look = self.look();
+        let mut waiting = Waiting { cells: [Cell::BLANK; WAITING], count: 0 };
+        let mut room = self.room();
+        for &c in characters {
+            let columns = match width(c) {
+                None => continue,
+                // Marks, and what has to wrap.
+                Some(columns) if columns == 0 || usize::from(columns) > room => {
+                    self.flush(&mut waiting);
+                    self.print_char(c);
+                    room = self.room();
+                    continue;
+                }
+                Some(columns) => usize::from(columns),
+            };
+            waiting.push(Cell::character(c, columns == 2, look));
+            if columns == 2 {
+                waiting.push(Cell::tail(look));
+            }
+            room -= columns;
+            if waiting.count + 1 >= WAITING {
+                self.flush(&mut waiting);
+            }
+        }
+        self.flush(&mut waiting);
+    }
+
+    /// The columns that can be printed on without a wrap before them and without filling the line, which
+    /// [`Emulator::print_char`] does.
+    fn room(&self) -> usize {
+        if self.cursor.pending_wrap { 0 } else { usize::from(self.limit() - self.cursor.column - 1) }
+    }
+
+    fn flush(&mut self, waiting: &mut Waiting) {
+        let count = std::mem::take(&mut waiting.count);
+        if count > 0 {
+            let (row, column) = (self.cursor.row, self.cursor.column);
+            self.grid.write_cells(row, column, &waiting.cells[..count], &mut self.damage);
+            // There is room for them on the line.
+            self.cursor.column += u16::try_from(count).unwrap_or(0);
         }
     }
 
@@ -226,56 +315,98 @@ impl Emulator {
             }
             Some(columns) => u16::from(columns),
         };
+        if self.modes.has(Mode::CLUSTERS) && self.joins(c) {
+            self.combine(c);
+            return;
+        }
         if self.cursor.pending_wrap {
             self.wrap();
         }
-        if self.cursor.column + columns > self.columns {
+        if self.cursor.column + columns > self.limit() {
             if self.modes.has(Mode::AUTOWRAP) {
                 // What stood there is not part of the text that flows past it.
                 let blank = self.blank();
-                let (row, column) = (self.cursor.row, self.cursor.column);
-                self.grid.erase(row, column, self.columns, blank, &mut self.damage);
+                let (row, column, limit) = (self.cursor.row, self.cursor.column, self.limit());
+                self.grid.erase(row, column, limit, blank, &mut self.damage);
+                if blank != Cell::BLANK && column + 1 == self.columns {
+                    self.grid.replace(row, column, Cell::filler(blank.look()), &mut self.damage);
+                }
                 self.wrap();
+                // Margins that are a column apart, to the left of which nothing is.
+                if self.cursor.column + columns > self.columns {
+                    return;
+                }
             } else {
-                self.cursor.column = self.columns - columns;
+                self.cursor.column = self.limit().saturating_sub(columns);
             }
         }
-        let (row, column) = (self.cursor.row, self.cursor.column);
+        let (row, column, limit) = (self.cursor.row, self.cursor.column, self.limit());
         if self.modes.has(Mode::INSERT) {
             let blank = self.blank();
-            self.grid.insert_cells(row, column, columns, blank, &mut self.damage);
+            self.grid.insert_cells(row, column, limit, columns, blank, &mut self.damage);
         }
         let cell = Cell::character(c, columns == 2, self.look());
         self.grid.write(row, column, cell, &mut self.damage);
-        if column + columns == self.columns {
-            self.cursor.column = self.columns - 1;
+        if column + columns >= limit {
+            self.cursor.column = column + columns - 1;
             self.cursor.pending_wrap = self.modes.has(Mode::AUTOWRAP);
         } else {
             self.cursor.column += columns;
         }
     }
 
+    /// True when a character that takes room belongs to the cluster before the cursor (Unicode Standard Annex 29).
+    fn joins(&self, c: char) -> bool {
+        let Some((_, cell)) = self.cell_before() else { return false };
+        clusters::joins(self.tables.cluster(cell), c)
+    }
+
+    /// The cell before the cursor and its column; nothing at the start of a line.
+    fn cell_before(&self) -> Option<(u16, Cell)> {
+        let column = match (self.cursor.column, self.cursor.pending_wrap) {
+            (column, true) => column,
+            (column, false) => column.checked_sub(1)?,
+        };
+        let cells = self.grid.cells(self.cursor.row);
+        match cells.get(usize::from(column)) {
+            Some(cell) if cell.width() == Width::Tail => {
+                let column = column.saturating_sub(1);
+                cells.get(usize::from(column)).map(|cell| (column, *cell))
+            }
+            cell => cell.map(|cell| (column, *cell)),
+        }
+    }
+
     /// Adds a mark to the character before the cursor; drops it where there is none.
     fn combine(&mut self, mark: char) {
+        let Some((column, cell)) = self.cell_before() else { return };
         let row = self.cursor.row;
-        let mut column = match (self.cursor.column, self.cursor.pending_wrap) {
-            (column, true) => column,
-            (0, false) => return,
-            (column, false) => column - 1,
-        };
-        if self.grid.cells(row)[usize::from(column)].width() == Width::Tail {
-            column = column.saturating_sub(1);
-        }
-        let cell = self.grid.cells(row)[usize::from(column)];
         let mut marked = self.tables.add_mark(cell, mark);
         if marked == Err(Interned::Full) {
             self.collect_clusters();
             marked = self.tables.add_mark(cell, mark);
         }
-        if let Ok(marked) = marked
-            && marked != cell
-        {
+        let Ok(marked) = marked else { return };
+        if marked == cell {
+            return;
+        }
+        let wider = self.modes.has(Mode::CLUSTERS)
+            && cell.width() == Width::Narrow
+            && !self.cursor.pending_wrap
+            && clusters::is_wide(self.tables.cluster(marked));
+        if !wider {
             self.grid.replace(row, column, marked, &mut self.damage);
+            return;
+        }
+        if self.modes.has(Mode::INSERT) {
+            let (limit, blank) = (self.limit(), self.blank());
+            self.grid.insert_cells(row, column + 1, limit, 1, blank, &mut self.damage);
+        }
+        self.grid.write(row, column, marked.widened(), &mut self.damage);
+        if self.cursor.column + 1 >= self.limit() {
+            self.cursor.pending_wrap = self.modes.has(Mode::AUTOWRAP);
+        } else {
+            self.cursor.column += 1;
         }
     }
 
@@ -295,88 +426,8 @@ impl Emulator {
         for _ in 0..left {
             self.print_char(c);
         }
-    }
-
-    /// The next character does not wrap after all.
-    #[inline]
-    pub(super) const fn no_wrap(&mut self) {
-        // Not stored where nothing changes: the row beside it is read next, and a processor that has to wait for the
-        // narrow store before a wider load makes every line feed twice as dear.
-        if self.cursor.pending_wrap {
-            self.cursor.pending_wrap = false;
-        }
-    }
-
-    /// Goes to the start of the next line because the text does.
-    fn wrap(&mut self) {
-        self.grid.set_wrapped(self.cursor.row);
-        self.cursor.column = 0;
-        self.index();
-    }
-
-    /// Moves the cursor down, scrolling at the bottom of the region (IND).
-    #[inline]
-    pub(super) fn index(&mut self) {
-        self.no_wrap();
-        if self.cursor.row + 1 == self.bottom {
-            let whole = self.top == 0 && self.bottom == self.rows;
-            if whole && self.hold.is_some() {
-                self.release();
-            }
-            if whole && !self.alternate && self.cursor.pen.inks.background == Ink::DEFAULT {
-                self.push_row(0);
-                self.damage.scrolled(0, self.rows, 1, true);
-                self.grid.roll(&mut self.damage);
-            } else {
-                self.scroll_up(1);
-            }
-        } else if self.cursor.row + 1 < self.rows {
-            self.cursor.row += 1;
-        }
-    }
-
-    /// Moves the cursor up, scrolling at the top of the region (RI).
-    pub(super) fn reverse_index(&mut self) {
-        self.no_wrap();
-        if self.cursor.row == self.top {
-            self.scroll_down(self.top, 1);
-        } else {
-            self.cursor.row = self.cursor.row.saturating_sub(1);
-        }
-    }
-
-    /// Scrolls the region up. What leaves the top of the primary screen goes into history.
-    pub(super) fn scroll_up(&mut self, count: u16) {
-        let count = count.min(self.bottom - self.top);
-        let pushes = self.top == 0 && !self.alternate;
-        if pushes {
-            for row in 0..count {
-                self.push_row(row);
-            }
-        }
-        self.shift_up(self.top, count, pushes && self.bottom == self.rows);
-    }
-
-    fn push_row(&mut self, row: u16) {
-        let (cells, wrapped) = self.grid.used(row);
-        self.history.push(cells, wrapped, &self.tables.pairs, self.damage.current());
-    }
-
-    /// Moves rows from `top` to the end of the region up; those that leave are gone.
-    pub(super) fn shift_up(&mut self, top: u16, count: u16, pushed: bool) {
-        let blank = self.blank();
-        let bottom = self.bottom;
-        self.damage.scrolled(top, bottom, i32::from(count), pushed);
-        self.grid.scroll_up(top, bottom, count, blank, &mut self.damage);
-    }
-
-    /// Moves rows from `top` to the end of the region down.
-    pub(super) fn scroll_down(&mut self, top: u16, count: u16) {
-        let blank = self.blank();
-        let bottom = self.bottom;
-        let count = count.min(bottom - top);
-        self.damage.scrolled(top, bottom, -i32::from(count), false);
-        self.grid.scroll_down(top, bottom, count, blank, &mut self.damage);
+        // Another REP would repeat a control function, as xterm has it.
+        self.last = None;
     }
 
     /// Shows the other screen.
@@ -405,7 +456,7 @@ impl Emulator {
         self.hidden = None;
         self.cursor = CursorState::default();
         self.saved = [CursorState::default(); 2];
-        (self.top, self.bottom) = (0, self.rows);
+        self.reset_margins();
         self.modes = Modes::default();
         self.tabs = Tabs::new(self.columns);
         self.shape = CursorShape::default();
@@ -413,6 +464,8 @@ impl Emulator {
         self.last = None;
         self.titles = Vec::new();
         self.other_keys = 0;
+        self.stream_extent = true;
+        (self.eight_bit, self.latin1) = (false, false);
         self.learned_keys = FunctionKeys::Auto;
         self.tables.pairs.clear();
         self.tables.clusters.retry();
@@ -430,57 +483,11 @@ impl Emulator {
         self.release();
         self.modes.set(Mode::CURSOR, true);
         self.modes.set(Mode::AUTOWRAP, true);
-        (self.top, self.bottom) = (0, self.rows);
+        self.modes.set(Mode::MARGINS, false);
+        self.reset_margins();
         self.cursor.pen = Pen::default();
         self.cursor.charsets = Charsets::default();
         self.cursor.origin = false;
         self.saved = [CursorState::default(); 2];
-    }
-
-    /// Changes the size without reflow. Rows leave at the bottom while they are blank, then at the top, into
-    /// history; the alternate screen is cut.
-    pub(super) fn resize(&mut self, columns: u16, rows: u16) {
-        if (columns, rows) == (self.columns, self.rows) {
-            return;
-        }
-        self.release();
-        let mut skip = 0;
-        let (row, primary) = if self.alternate {
-            (self.saved[0].row, self.hidden.as_deref_mut())
-        } else {
-            (self.cursor.row, Some(&mut self.grid))
-        };
-        if let Some(primary) = primary {
-            let needed = primary.rows_used().max(row + 1);
-            skip = needed.saturating_sub(rows);
-            for row in 0..skip {
-                let (cells, wrapped) = primary.used(row);
-                self.history.push(cells, wrapped, &self.tables.pairs, self.damage.current());
-            }
-            *primary = primary.resized(columns, rows, skip);
-        }
-        let alternate_skip = if self.alternate { (self.cursor.row + 1).saturating_sub(rows) } else { 0 };
-        if self.alternate {
-            self.grid = self.grid.resized(columns, rows, alternate_skip);
-            self.cursor.row -= alternate_skip;
-        } else {
-            // A hidden alternate screen is left over from mode 47; nobody misses it after a resize.
-            self.hidden = None;
-            self.cursor.row -= skip.min(self.cursor.row);
-        }
-        for saved in &mut self.saved {
-            saved.row = saved.row.saturating_sub(skip).min(rows - 1);
-            saved.column = saved.column.min(columns - 1);
-            saved.pending_wrap = false;
-        }
-        self.cursor.row = self.cursor.row.min(rows - 1);
-        self.cursor.column = self.cursor.column.min(columns - 1);
-        self.cursor.pending_wrap = false;
-        self.columns = columns;
-        self.rows = rows;
-        (self.top, self.bottom) = (0, rows);
-        self.tabs.resize(columns);
-        self.tables.resize(usize::from(columns) * usize::from(rows));
-        self.damage.everything();
     }
 }

@@ -18,6 +18,15 @@ struct Line {
     stamp: Stamp,
 }
 
+/// A rectangle of cells that is on the screen and not empty; right and bottom are outside.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Area {
+    pub(super) top: u16,
+    pub(super) left: u16,
+    pub(super) bottom: u16,
+    pub(super) right: u16,
+}
+
 /// The cells of one screen.
 #[derive(Debug)]
 pub(super) struct Grid {
@@ -164,6 +173,27 @@ impl Grid {
         line.stamp.touch(column, right, damage);
     }
 
+    /// Changes cells `left..right` of a row, and what of wide characters reaches out of that; `how` keeps the widths.
+    pub(super) fn change(
+        &mut self,
+        row: u16,
+        left: u16,
+        right: u16,
+        how: impl Fn(Cell) -> Cell,
+        damage: &mut Damage,
+    ) {
+        let (line, cells) = self.line_mut(row);
+        let (mut start, mut end) = (usize::from(left), usize::from(right));
+        start -= usize::from(start > 0 && cells.get(start).is_some_and(|cell| cell.width() == Width::Tail));
+        end += usize::from(cells.get(end).is_some_and(|cell| cell.width() == Width::Tail));
+        for cell in &mut cells[start..end] {
+            *cell = how(*cell);
+        }
+        let [left, right] = [start, end].map(|column| u16::try_from(column).unwrap_or(u16::MAX));
+        line.used = line.used.max(right);
+        line.stamp.touch(left, right, damage);
+    }
+
     /// Fills columns `left..right` with `blank`.
     pub(super) fn erase(&mut self, row: u16, left: u16, right: u16, blank: Cell, damage: &mut Damage) {
         let columns = self.columns;
@@ -216,46 +246,86 @@ impl Grid {
         }
     }
 
-    /// Moves the cells from `column` on to the right by `count`; those moved off the line are lost.
+    /// Moves the cells of `column..limit` to the right by `count`; those moved past the limit are lost.
     pub(super) fn insert_cells(
         &mut self,
         row: u16,
         column: u16,
+        limit: u16,
         count: u16,
         blank: Cell,
         damage: &mut Damage,
     ) {
         let columns = self.columns;
-        let count = count.min(columns - column);
+        let count = count.min(limit.saturating_sub(column));
+        if count == 0 {
+            return;
+        }
         let (line, cells) = self.line_mut(row);
         Self::split(line, cells, usize::from(column), damage);
-        let kept = usize::from(columns - count);
+        Self::split(line, cells, usize::from(limit), damage);
+        let kept = usize::from(limit - count);
         Self::split(line, cells, kept, damage);
         cells.copy_within(usize::from(column)..kept, usize::from(column + count));
-        line.used = if line.used > column { (line.used + count).min(columns) } else { line.used };
-        line.wrapped = false;
+        if line.used > column {
+            line.used =
+                if limit == columns { (line.used + count).min(columns) } else { line.used.max(limit) };
+        }
+        if limit == columns {
+            line.wrapped = false;
+        }
         Self::fill(line, cells, column, column + count, blank);
-        line.stamp.touch(column, columns, damage);
+        line.stamp.touch(column, limit, damage);
     }
 
-    /// Removes `count` cells at `column`; blanks come in from the right.
+    /// Removes `count` cells at `column`, left of `limit`, up to which blanks come in.
     pub(super) fn delete_cells(
         &mut self,
         row: u16,
         column: u16,
+        limit: u16,
         count: u16,
         blank: Cell,
         damage: &mut Damage,
     ) {
         let columns = self.columns;
-        let count = count.min(columns - column);
+        let count = count.min(limit.saturating_sub(column));
+        if count == 0 {
+            return;
+        }
         let (line, cells) = self.line_mut(row);
         Self::split(line, cells, usize::from(column), damage);
         Self::split(line, cells, usize::from(column + count), damage);
-        cells.copy_within(usize::from(column + count).., usize::from(column));
-        line.wrapped = false;
-        Self::fill(line, cells, columns - count, columns, blank);
-        line.stamp.touch(column, columns, damage);
+        Self::split(line, cells, usize::from(limit), damage);
+        cells.copy_within(usize::from(column + count)..usize::from(limit), usize::from(column));
+        if limit == columns {
+            line.wrapped = false;
+        }
+        Self::fill(line, cells, limit - count, limit, blank);
+        line.stamp.touch(column, limit, damage);
+    }
+
+    /// Moves the cells of an area up by `count`, or down by its negative; blanks come in. Lines are not moved.
+    pub(super) fn shift_rows(&mut self, area: Area, count: i32, blank: Cell, damage: &mut Damage) {
+        let height = area.bottom - area.top;
+        let by = u16::try_from(count.unsigned_abs()).unwrap_or(u16::MAX).min(height);
+        let (left, right) = (usize::from(area.left), usize::from(area.right));
+        let mut copy = Vec::with_capacity(right - left);
+        for step in 0..height - by {
+            let (from, to) = if count > 0 {
+                (area.top + step + by, area.top + step)
+            } else {
+                (area.bottom - 1 - step - by, area.bottom - 1 - step)
+            };
+            copy.clear();
+            copy.extend_from_slice(&self.cells(from)[left..right]);
+            whole_characters(&mut copy);
+            self.write_cells(to, area.left, &copy, damage);
+        }
+        let blanks = if count > 0 { area.bottom - by..area.bottom } else { area.top..area.top + by };
+        for row in blanks {
+            self.erase(row, area.left, area.right, blank, damage);
+        }
     }
 
     /// Moves rows `top..bottom` up by `count`; blank rows come in from below. The caller tells the damage of the
@@ -320,6 +390,13 @@ impl Grid {
         }
     }
 
+    /// Every row becomes one of default blanks that came in by a scroll.
+    pub(super) fn clear(&mut self, damage: &mut Damage) {
+        for row in 0..u16::try_from(self.lines.len()).unwrap_or(u16::MAX) {
+            self.clear_row(row, Cell::BLANK, damage);
+        }
+    }
+
     /// Lets the ring begin at its first line again.
     fn straighten(&mut self) {
         if self.first != 0 {
@@ -332,6 +409,19 @@ impl Grid {
     pub(super) fn rows_used(&self) -> u16 {
         let rows = u16::try_from(self.lines.len()).unwrap_or(u16::MAX);
         (0..rows).rev().find(|row| self.lines[self.at(*row)].used > 0).map_or(0, |row| row + 1)
+    }
+
+    /// Writes a row of whole characters, which must be blank before; what does not fit is cut off.
+    pub(super) fn put(&mut self, row: u16, new: &[Cell], wrapped: bool) {
+        if usize::from(row) >= self.lines.len() {
+            return;
+        }
+        let (line, cells) = self.line_mut(row);
+        let length = new.len().min(cells.len());
+        cells[..length].copy_from_slice(&new[..length]);
+        whole_characters(&mut cells[..length]);
+        line.used = u16::try_from(length).unwrap_or(u16::MAX);
+        line.wrapped = wrapped;
     }
 
     /// The same text on a screen of another size: row `skip` becomes the first; what does not fit is cut off.
@@ -355,6 +445,19 @@ impl Grid {
         }
         grid
     }
+}
+
+/// Blanks the halves of wide characters at the ends of cells that were cut out of a row.
+pub(super) fn whole_characters(cells: &mut [Cell]) {
+    let cut = |cell: Option<&mut Cell>, half| {
+        if let Some(cell) = cell
+            && cell.width() == half
+        {
+            *cell = Cell::blank(cell.look());
+        }
+    };
+    cut(cells.first_mut(), Width::Tail);
+    cut(cells.last_mut(), Width::Wide);
 }
 
 #[cfg(test)]
@@ -399,12 +502,12 @@ mod tests {
         grid.write_ascii(0, 0, b"ab", Look::default(), &mut damage);
         grid.write(0, 2, wide(), &mut damage);
         grid.write(0, 4, wide(), &mut damage);
-        grid.insert_cells(0, 1, 1, Cell::BLANK, &mut damage);
+        grid.insert_cells(0, 1, 6, 1, Cell::BLANK, &mut damage);
         assert_eq!(text(&grid, 0), "a b漢_ ");
-        grid.delete_cells(0, 0, 4, Cell::BLANK, &mut damage);
+        grid.delete_cells(0, 0, 6, 4, Cell::BLANK, &mut damage);
         assert_eq!(text(&grid, 0), "      ");
         grid.write_ascii(0, 0, b"abcdef", Look::default(), &mut damage);
-        grid.delete_cells(0, 1, 100, Cell::BLANK, &mut damage);
+        grid.delete_cells(0, 1, 6, 100, Cell::BLANK, &mut damage);
         assert_eq!(text(&grid, 0), "a     ");
     }
 
@@ -426,20 +529,25 @@ mod tests {
         /// The count of used cells is a promise: all cells behind it are blank. And no half characters ever.
         #[test]
         fn used_is_true_and_wide_characters_are_whole(steps in prop::collection::vec(
-            (0u8..9, 0u16..3, 0u16..9, 0u16..9, any::<bool>()), 0..60))
+            (0u8..10, 0u16..3, 0u16..9, 0u16..9, 1u16..10, any::<bool>()), 0..60))
         {
             let mut damage = Damage::new();
             let mut grid = Grid::new(9, 3);
             let red = Look::from_inks(Default::default(), Default::default(), super::super::ink::Ink::indexed(1));
-            for (kind, row, column, count, coloured) in steps {
+            for (kind, row, column, count, limit, coloured) in steps {
                 let blank = if coloured { Cell::blank(red.unwrap()) } else { Cell::BLANK };
                 match kind {
                     0 | 1 if column < 8 => grid.write(row, column, wide(), &mut damage),
                     2 => grid.write_ascii(row, column, &b"xxxxxxxxx"[usize::from(column)..], Look::default(), &mut damage),
                     3 => grid.erase(row, column.min(count), column.max(count) + 1, blank, &mut damage),
-                    4 => grid.insert_cells(row, column, count, blank, &mut damage),
-                    5 => grid.delete_cells(row, column, count, blank, &mut damage),
+                    4 => grid.insert_cells(row, column, limit, count, blank, &mut damage),
+                    5 => grid.delete_cells(row, column, limit, count, blank, &mut damage),
                     6 => grid.scroll_up(row.min(1), 3, count, blank, &mut damage),
+                    8 if column < limit => {
+                        let area = Area { top: row.min(1), left: column, bottom: 3, right: limit };
+                        let count = if row == 2 { -i32::from(count) } else { i32::from(count) };
+                        grid.shift_rows(area, count, blank, &mut damage);
+                    }
                     7 => grid.scroll_down(0, row + 1, count, blank, &mut damage),
                     _ => grid.erase_unprotected(row, column.min(count), column.max(count), blank, &mut damage),
                 }

@@ -20,8 +20,10 @@ const CHUNK_BYTES: usize = 8192;
 /// A chunk is closed when it holds this many lines.
 const CHUNK_LINES: usize = 256;
 /// The memory that a line may take on average, in bytes; beyond that the oldest go early. A full line of 80 columns
-/// takes 83, one where every cell has another palette colour about 500.
-const LINE_BYTES: usize = 1024;
+/// takes 85; one where every cell has another palette colour about 500.
+const LINE_BYTES: usize = 240;
+/// What one history may take at the least, in bytes.
+const LEAST_BYTES: usize = 64 << 10;
 /// The most that one history may take, in bytes: positions of colours must stay unambiguous.
 const MAX_BYTES: usize = 128 << 20;
 const _: () = assert!(2 * MAX_BYTES as u64 <= HISTORY_POSITIONS);
@@ -45,6 +47,8 @@ const TOKEN_CLUSTER: u8 = 5;
 const TOKEN_WIDE_CLUSTER: u8 = 6;
 /// Two bytes: how many times more the cell before is repeated.
 const TOKEN_REPEAT: u8 = 7;
+/// A [`Cell::filler`].
+const TOKEN_FILLER: u8 = 8;
 /// A repeat takes three bytes, hence shorter runs are written out.
 const REPEAT_WORTHWHILE: usize = 4;
 
@@ -61,6 +65,8 @@ struct Chunk {
     clusters: Vec<u16>,
     /// The generation under which its last line came in.
     generation: u64,
+    /// How many of its lines were wrapped.
+    wrapped: u32,
 }
 
 impl Chunk {
@@ -68,9 +74,18 @@ impl Chunk {
         self.bytes.capacity() + self.starts.capacity() * 4 + self.clusters.capacity() * 2
     }
 
+    /// What counts for the bound.
+    fn kept_bytes(&self) -> usize {
+        self.bytes.len() + self.starts.len() * 4
+    }
+
     /// The position after its last byte.
     fn end(&self) -> u64 {
         self.position + self.bytes.len() as u64
+    }
+
+    fn is_wrapped(&self, number: u64) -> bool {
+        self.line(number).is_some_and(|(header, ..)| header & WRAPPED != 0)
     }
 
     fn line(&self, number: u64) -> Option<(u8, &[u8], u64)> {
@@ -85,7 +100,7 @@ impl Chunk {
 /// Lines that left the screen.
 #[derive(Debug)]
 pub(super) struct History {
-    /// Those that are full, oldest first.
+    /// Those that are full, oldest first. The first one holds the oldest line.
     chunks: VecDeque<Chunk>,
     /// The one that lines are added to.
     open: Chunk,
@@ -93,18 +108,30 @@ pub(super) struct History {
     first: u64,
     /// The number of the next line.
     next: u64,
-    /// How many lines are kept.
+    /// How many of the lines that are kept end a text, rather than go on in the next line.
+    ended: u64,
+    /// How many of those are kept. A text that was wrapped counts once, however narrow the screen is made.
     limit: u64,
-    /// The sum of the full chunks' bytes.
+    /// The sum of what the full chunks keep.
     bytes: usize,
     byte_limit: usize,
 }
 
 impl History {
     pub(super) fn new(lines: usize) -> Self {
-        let byte_limit = lines.saturating_mul(LINE_BYTES).min(MAX_BYTES);
-        let (chunks, open) = (VecDeque::new(), Chunk::default());
-        Self { chunks, open, first: 0, next: 0, limit: lines as u64, bytes: 0, byte_limit }
+        Self::starting_at(lines as u64, 0)
+    }
+
+    /// An empty one of the same bounds whose first line will be number `first`.
+    pub(super) fn like(&self, first: u64) -> Self {
+        Self::starting_at(self.limit, first)
+    }
+
+    fn starting_at(limit: u64, first: u64) -> Self {
+        let lines = usize::try_from(limit).unwrap_or(usize::MAX);
+        let byte_limit = lines.saturating_mul(LINE_BYTES).clamp(LEAST_BYTES, MAX_BYTES);
+        let open = Chunk { first, ..Chunk::default() };
+        Self { chunks: VecDeque::new(), open, first, next: first, ended: 0, limit, bytes: 0, byte_limit }
     }
 
     /// The oldest line.
@@ -129,16 +156,17 @@ impl History {
         let position = self.open.end();
         self.open = Chunk { first: self.next, position, ..Chunk::default() };
         self.bytes = 0;
+        self.ended = 0;
         self.first = self.next;
     }
 
-    /// Takes a line. `cells` may end before the line does; the rest is blank.
+    /// Begins a line and says where to write it; nothing where none is kept.
     #[inline]
-    pub(super) fn push(&mut self, cells: &[Cell], wrapped: bool, pairs: &Interner<InkPair>, generation: u64) {
+    fn begin(&mut self, generation: u64) -> Option<&mut Chunk> {
         if self.limit == 0 {
             self.next += 1;
             self.first = self.next;
-            return;
+            return None;
         }
         if self.open.bytes.len() >= CHUNK_BYTES || self.open.starts.len() >= CHUNK_LINES {
             self.next_chunk();
@@ -146,9 +174,62 @@ impl History {
         let chunk = &mut self.open;
         chunk.starts.push(u32::try_from(chunk.bytes.len()).unwrap_or(u32::MAX));
         chunk.generation = generation;
+        Some(chunk)
+    }
+
+    /// Counts the line that was begun, and drops the oldest if that is one too many.
+    #[inline]
+    fn finish(&mut self, wrapped: bool) {
+        self.next += 1;
+        if wrapped {
+            self.open.wrapped += 1;
+        } else {
+            self.ended += 1;
+            if self.ended > self.limit {
+                self.drop_oldest();
+            }
+        }
+    }
+
+    /// Drops the oldest lines up to the first that ends a text.
+    #[inline]
+    fn drop_oldest(&mut self) {
+        while self.first < self.next {
+            let chunk = self.chunks.front().unwrap_or(&self.open);
+            let wrapped = chunk.wrapped > 0 && chunk.is_wrapped(self.first);
+            self.first += 1;
+            if self.first >= chunk.first + chunk.starts.len() as u64 && !self.chunks.is_empty() {
+                self.drop_chunk();
+            }
+            if !wrapped {
+                self.ended -= 1;
+                return;
+            }
+        }
+    }
+
+    /// Takes a line of printable ASCII in the default style.
+    #[inline]
+    pub(super) fn push_ascii(&mut self, text: &[u8], generation: u64) {
+        if let Some(chunk) = self.begin(generation) {
+            let blanks = text.iter().rev().take_while(|byte| **byte == b' ').count();
+            chunk.bytes.push(0);
+            chunk.bytes.extend_from_slice(&text[..text.len() - blanks]);
+            self.finish(false);
+        }
+    }
+
+    /// Takes a line. `cells` may end before the line does; the rest is blank.
+    #[inline]
+    pub(super) fn push(&mut self, cells: &[Cell], wrapped: bool, colours: Colours<'_>, generation: u64) {
+        let Some(chunk) = self.begin(generation) else { return };
         let header = if wrapped { WRAPPED } else { 0 };
-        let kept = cells.iter().rposition(|cell| *cell != Cell::BLANK).map_or(0, |last| last + 1);
-        let cells = &cells[..kept];
+        // Blanks at the end of a row that goes on are part of the text.
+        let cells = match cells.split_last() {
+            Some((last, before)) if wrapped && *last == Cell::filler(Look::default()) => before,
+            _ if wrapped => cells,
+            _ => &cells[..trimmed(cells)],
+        };
         // All other bits of a plain cell are 0.
         if cells.iter().fold(0, |all, cell| all | cell.bits()) < 0x80 {
             chunk.bytes.push(header);
@@ -156,15 +237,54 @@ impl History {
             chunk.bytes.extend(cells.iter().map(|cell| cell.bits() as u8));
         } else {
             chunk.bytes.push(header | RICH);
-            Packer { bytes: &mut chunk.bytes, clusters: &mut chunk.clusters, pairs }.pack(cells);
+            Packer { bytes: &mut chunk.bytes, clusters: &mut chunk.clusters, colours }.pack(cells);
         }
-        self.next += 1;
-        if self.next - self.first > self.limit {
-            self.first += 1;
+        self.finish(wrapped);
+    }
+
+    /// Takes a line as another history packed it.
+    pub(super) fn push_packed(&mut self, line: PackedLine<'_>, generation: u64) {
+        let Some(chunk) = self.begin(generation) else { return };
+        chunk.bytes.push(line.header);
+        chunk.bytes.extend_from_slice(line.text);
+        if line.header & RICH != 0 {
+            note_clusters(line.text, &mut chunk.clusters);
+        }
+        self.finish(line.header & WRAPPED != 0);
+    }
+
+    /// A line as it is packed.
+    pub(super) fn packed(&self, number: u64) -> Option<PackedLine<'_>> {
+        let (header, text, _) = self.chunk(number)?.line(number)?;
+        Some(PackedLine { header, text })
+    }
+
+    /// Forgets the newest line; its number will be used again.
+    pub(super) fn pop(&mut self) {
+        if self.next == self.first {
+            return;
+        }
+        if self.open.starts.is_empty()
+            && let Some(last) = self.chunks.pop_back()
+        {
+            self.bytes -= last.kept_bytes();
+            self.open = last;
+        }
+        let wrapped = self.is_wrapped(self.next - 1);
+        if let Some(start) = self.open.starts.pop() {
+            self.open.bytes.truncate(start as usize);
+            self.next -= 1;
+            self.ended -= u64::from(!wrapped);
+            self.open.wrapped -= u32::from(wrapped);
         }
     }
 
-    /// Closes the open chunk, and drops old ones that are not needed or too many.
+    /// True when the text of a line goes on in the next one.
+    pub(super) fn is_wrapped(&self, number: u64) -> bool {
+        self.packed(number).is_some_and(|line| line.header & WRAPPED != 0)
+    }
+
+    /// Closes the open chunk, and drops old ones while there are too many bytes.
     #[cold]
     fn next_chunk(&mut self) {
         // The first chunk grows as it is needed, because most consoles say little; further ones will be filled.
@@ -178,16 +298,20 @@ impl History {
         full.bytes.shrink_to_fit();
         full.starts.shrink_to_fit();
         full.clusters.shrink_to_fit();
-        self.bytes += full.bytes.len();
+        self.bytes += full.kept_bytes();
         self.chunks.push_back(full);
-        while let Some(oldest) = self.chunks.front() {
-            let after = self.chunks.get(1).map_or(self.open.first, |chunk| chunk.first);
-            if self.bytes <= self.byte_limit && after > self.first {
-                return;
-            }
-            self.bytes -= oldest.bytes.len();
+        while self.bytes > self.byte_limit && !self.chunks.is_empty() {
+            let after = self.chunks.get(1).unwrap_or(&self.open).first;
+            let ends = (self.first..after).filter(|line| !self.is_wrapped(*line)).count();
+            self.ended -= ends as u64;
             self.first = self.first.max(after);
-            self.chunks.pop_front();
+            self.drop_chunk();
+        }
+    }
+
+    fn drop_chunk(&mut self) {
+        if let Some(oldest) = self.chunks.pop_front() {
+            self.bytes -= oldest.kept_bytes();
         }
     }
 
@@ -246,11 +370,45 @@ impl History {
     }
 }
 
+/// How many cells are left without the blanks at the end.
+#[inline]
+fn trimmed(cells: &[Cell]) -> usize {
+    cells.iter().rposition(|cell| *cell != Cell::BLANK).map_or(0, |last| last + 1)
+}
+
+/// A line as it is packed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PackedLine<'a> {
+    header: u8,
+    text: &'a [u8],
+}
+
+impl PackedLine<'_> {
+    /// True when its text goes on in the next line.
+    pub(super) const fn is_wrapped(self) -> bool {
+        self.header & WRAPPED != 0
+    }
+
+    /// The cells that it takes at the most; as many as it has bytes, unless it is repeated or wide ones.
+    pub(super) const fn plain_columns(self) -> Option<usize> {
+        if self.header & RICH == 0 { Some(self.text.len()) } else { None }
+    }
+}
+
+/// Where the colours of cells are that are to be packed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Colours<'a> {
+    /// Of cells from the screen.
+    pub(super) pairs: &'a Interner<InkPair>,
+    /// Of cells from history.
+    pub(super) history: Option<&'a History>,
+}
+
 /// Writes the cells of one line.
 struct Packer<'a> {
     bytes: &'a mut Vec<u8>,
     clusters: &'a mut Vec<u16>,
-    pairs: &'a Interner<InkPair>,
+    colours: Colours<'a>,
 }
 
 impl Packer<'_> {
@@ -259,15 +417,20 @@ impl Packer<'_> {
         let mut rest = cells;
         while let Some((&cell, after)) = rest.split_first() {
             rest = after;
-            if cell.width() == Width::Tail {
+            let width = cell.width();
+            if width == Width::Tail {
                 continue;
             }
             if cell.look() != look {
                 look = cell.look();
                 self.look(look);
             }
+            if cell.is_filler() {
+                self.bytes.push(TOKEN_FILLER);
+                continue;
+            }
             self.glyph(cell);
-            if cell.width() == Width::Narrow {
+            if width == Width::Narrow && rest.first() == Some(&cell) {
                 let more = rest.iter().take_while(|next| **next == cell).count();
                 if more >= REPEAT_WORTHWHILE {
                     self.bytes.push(TOKEN_REPEAT);
@@ -289,8 +452,10 @@ impl Packer<'_> {
                 self.bytes.extend(look.to_palette_bytes());
                 return;
             }
-            LookColours::Pair(number) => self.pairs.get(number).copied().unwrap_or_default(),
-            LookColours::History(_) => InkPair::default(),
+            LookColours::Pair(number) => self.colours.pairs.get(number).copied().unwrap_or_default(),
+            LookColours::History(position) => {
+                self.colours.history.and_then(|history| history.colours(position)).unwrap_or_default()
+            }
         };
         self.bytes.push(TOKEN_COLOURS);
         self.bytes.extend(look.attributes().0.to_le_bytes());
@@ -298,7 +463,12 @@ impl Packer<'_> {
         self.bytes.extend(pair.background.to_bytes());
     }
 
+    #[inline]
     fn glyph(&mut self, cell: Cell) {
+        if let Some(byte) = cell.to_ascii() {
+            self.bytes.push(byte);
+            return;
+        }
         let wide = cell.width() == Width::Wide;
         match cell.glyph() {
             Glyph::Char(c) => {
@@ -325,6 +495,19 @@ impl Packer<'_> {
     }
 }
 
+/// Adds the clusters that a packed line uses to `clusters`.
+fn note_clusters(text: &[u8], clusters: &mut Vec<u16>) {
+    let mut cells = Vec::new();
+    unpack(text, 0, &mut cells);
+    for cell in cells {
+        if let Glyph::Cluster(number) = cell.glyph()
+            && clusters.last() != Some(&number)
+        {
+            clusters.push(number);
+        }
+    }
+}
+
 /// Reads what [`Packer`] wrote; `position` is that of `text` in history.
 fn unpack(text: &[u8], position: u64, out: &mut Vec<Cell>) {
     let mut look = Look::default();
@@ -345,6 +528,7 @@ fn unpack(text: &[u8], position: u64, out: &mut Vec<Cell>) {
                 look = Look::from_history(Attributes(word(at)), position + at as u64 + 2);
                 at += 10;
             }
+            TOKEN_FILLER => out.push(Cell::filler(look)),
             TOKEN_WIDE => wide = true,
             TOKEN_CLUSTER | TOKEN_WIDE_CLUSTER => {
                 out.push(Cell::cluster(word(at), byte == TOKEN_WIDE_CLUSTER, look));
@@ -386,6 +570,10 @@ mod tests {
         (pairs, Look::from_pair(Attributes(Attributes::BOLD), number))
     }
 
+    fn colours_of(pairs: &Interner<InkPair>) -> Colours<'_> {
+        Colours { pairs, history: None }
+    }
+
     fn ascii(text: &str) -> Vec<Cell> {
         text.bytes().map(|b| Cell::ascii(b, Look::default())).collect()
     }
@@ -405,7 +593,7 @@ mod tests {
         cells.extend([Cell::blank(red); 30]);
         cells.extend(ascii("end"));
         let mut history = History::new(10);
-        history.push(&cells, true, &pairs, 5);
+        history.push(&cells, true, colours_of(&pairs), 5);
         let mut out = Vec::new();
         assert_eq!(history.unpack(0, &mut out), Some(true));
         assert_eq!(out.len(), cells.len());
@@ -431,7 +619,7 @@ mod tests {
         let (pairs, _) = pairs();
         let mut history = History::new(1000);
         for number in 0..5000u64 {
-            history.push(&ascii(&format!("{number}   ")), false, &pairs, number);
+            history.push(&ascii(&format!("{number}   ")), false, colours_of(&pairs), number);
         }
         assert_eq!((history.first(), history.next()), (4000, 5000));
         let mut out = Vec::new();
@@ -464,7 +652,7 @@ mod tests {
             .collect();
         let mut out = Vec::new();
         for number in 0..500 {
-            history.push(&cells, false, &pairs, 1);
+            history.push(&cells, false, colours_of(&pairs), 1);
             out.clear();
             assert_eq!(history.unpack(number, &mut out), Some(false));
             let LookColours::History(position) = out[999].look().colours() else { panic!("not in history") };
@@ -479,7 +667,7 @@ mod tests {
     fn no_history_is_kept_when_none_is_wanted() {
         let (pairs, _) = pairs();
         let mut history = History::new(0);
-        history.push(&ascii("x"), false, &pairs, 1);
+        history.push(&ascii("x"), false, colours_of(&pairs), 1);
         assert_eq!((history.first(), history.next(), history.heap_bytes()), (1, 1, 0));
     }
 }

@@ -7,7 +7,8 @@
 //! |---|---|
 //! | `parser`, `utf8` | bytes to actions; knows no meaning |
 //! | `actions`, `dispatch` | what the parser tells, and which sequence does what |
-//! | `emulator`, `edit`, `rectangles` | printing, wrapping, scrolling; cursor, erasing, inserting; rectangles |
+//! | `emulator`, `lines`, `clusters` | printing; floods of plain lines; grapheme clusters |
+//! | `scroll`, `edit`, `rectangles`, `reflow` | wrapping, margins, scrolling; cursor, erasing, inserting; rectangles; size |
 //! | `sgr`, `charset`, `modes`, `tabs`, `palette`, `width` | small state |
 //! | `strings`, `reports` | OSC and DCS; answers and events |
 //! | `cell`, `ink`, `tables`, `intern` | a position of the screen in eight bytes, and what does not fit |
@@ -30,13 +31,21 @@
 //! | DECRC | also restores the shift (SI or SO), and origin mode where nothing was saved | VT220, xterm |
 //! | insert mode, a wide character that wraps | moves the text of the row that it comes to | it is inserted there |
 //! | CHA in origin mode | keeps its row | VT510; the two others move it |
-//! | REP | at most a screenful | the guest may be hostile |
+//! | REP | at most a screenful, and only right after a character | the guest may be hostile; ECMA-48, xterm |
 //! | RIS | the screen goes into history first | a boot loader's reset must not hide what came before |
-//! | marks | kept with their character, at most four | `avt` shows each in a cell of its own |
+//! | marks | kept with their character, at most seven | `avt` shows each in a cell of its own |
+//! | DECSLRM, DECLRMM, DECBI, DECFI, DECIC, DECDC, SL, SR, DECCARA, DECRARA | there | VT420; the two others lack them |
+//! | widths | those of single characters (the crate `unicode-width`), unless the guest sets private mode 2027 | programs count with `wcwidth` |
+//! | DECCOLM | clears the screen and keeps its width | the width is the viewers' business |
+//! | OSC 8 | the text without its link | a guest does not point its viewers anywhere |
+//!
+//! Left out: lines of double size, VT52, soft character sets, user-defined keys, printers, graphics, and what tells the
+//! guest about the user: answers about titles, window positions and the clipboard.
 
 mod actions;
 mod cell;
 mod charset;
+mod clusters;
 mod damage;
 mod dispatch;
 mod edit;
@@ -47,6 +56,7 @@ mod hold;
 mod ink;
 mod intern;
 mod keyboard;
+mod lines;
 mod modes;
 mod mouse;
 mod palette;
@@ -54,7 +64,9 @@ mod parser;
 mod paste;
 mod read;
 mod rectangles;
+mod reflow;
 mod reports;
+mod scroll;
 mod search;
 mod selection;
 mod sgr;
@@ -73,7 +85,7 @@ pub use paste::PASTE_BRACKETS;
 pub use search::{Direction, Found, NEEDLE_CHARS, Needle};
 pub use selection::{Place, SelectBy, Selected};
 pub use style::{CLUSTER_MARKS, Cluster, Rgb, Style};
-pub use view::{Changes, Cursor, CursorShape, Event, RowSpan, Scroll, TITLE_CHARS, View};
+pub use view::{CLIPBOARD_BYTES, Changes, Cursor, CursorShape, Event, RowSpan, Scroll, TITLE_CHARS, View};
 
 use crate::keysym::Keysym;
 use emulator::Emulator;
@@ -88,7 +100,8 @@ pub struct Options {
     pub columns: u16,
     /// Rows, 1 to [`MAX_ROWS`]; values outside are clamped.
     pub rows: u16,
-    /// Lines that are kept after they left the screen.
+    /// Lines that are kept after they left the screen; one that was wrapped counts once. They take no more than 240 bytes
+    /// on average: of lines that take more, fewer are kept.
     pub history_lines: usize,
     /// The bytes that some function keys send.
     pub function_keys: FunctionKeys,
@@ -96,7 +109,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { columns: 80, rows: 25, history_lines: 1000, function_keys: FunctionKeys::default() }
+        Self { columns: 80, rows: 25, history_lines: 10_000, function_keys: FunctionKeys::default() }
     }
 }
 
@@ -163,10 +176,19 @@ impl Terminal {
         self.emulator.rows
     }
 
-    /// Changes the size of the screen; values are clamped as in [`Options`]. Rows leave at the bottom while they are
-    /// blank, then at the top, into history. Columns are cut or added; text is not wrapped anew.
+    /// Changes the size of the screen; values are clamped as in [`Options`]. The text of the primary screen and of
+    /// history is wrapped anew, that of the alternate screen is cut. Rows leave at the bottom while they are blank, then
+    /// at the top, into history; a screen that was full gets them back from there. When the width changes, history's
+    /// lines have other numbers afterwards, and the numbers from before name nothing.
     pub fn resize(&mut self, columns: u16, rows: u16) {
-        self.emulator.resize(columns.clamp(MIN_COLUMNS, MAX_COLUMNS), rows.clamp(1, MAX_ROWS));
+        self.resize_keeping(columns, rows, &mut []);
+    }
+
+    /// The same as [`Terminal::resize`]; each of `lines`, which are absolute numbers of lines that somebody looks at,
+    /// becomes the number that the text of that line has afterwards.
+    pub fn resize_keeping(&mut self, columns: u16, rows: u16, lines: &mut [u64]) {
+        let (columns, rows) = (columns.clamp(MIN_COLUMNS, MAX_COLUMNS), rows.clamp(1, MAX_ROWS));
+        self.emulator.resize(columns, rows, lines);
         self.emulator.damage.commit(false);
     }
 

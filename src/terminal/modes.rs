@@ -73,8 +73,14 @@ modes! {
     REVERSE_WRAP = 22, (true, 45);
     /// SRM: remembered only, there is no local echo.
     NO_ECHO = 23, (false, 12);
+    /// DECNRCM: remembered only; national sets are there without it.
+    NATIONAL = 27, (true, 42);
     /// DECCOLM may be used.
     ALLOW_COLUMNS = 24, (true, 40);
+    /// DECLRMM: the left and right margins may be set.
+    MARGINS = 25, (true, 69);
+    /// Characters are printed as grapheme clusters rather than one by one.
+    CLUSTERS = 26, (true, 2027);
 }
 
 impl Default for Modes {

@@ -9,10 +9,17 @@ use super::actions::{Actions, Sequence};
 use super::style::Rgb;
 use super::utf8::{Decoded, decode, printable_ascii};
 
-/// The longest text of an OSC or DCS, in bytes; a longer one is dropped whole. Titles and colours need far less.
+/// The longest text of any other OSC or DCS, in bytes; a longer one is dropped whole. Titles and colours need far less.
 pub(super) const TEXT_BYTES: usize = 4096;
+/// The longest text of an OSC 52, which is a clipboard in base 64: 64 KiB of it.
+pub(super) const CLIPBOARD_TEXT_BYTES: usize = 88 * 1024;
 /// Text buffers above this size, in bytes, are given back after use.
 const TEXT_KEPT_BYTES: usize = 256;
+
+/// Characters that are printed at once.
+const CHARACTERS: usize = 64;
+/// ASCII that goes on for as many characters is printed as such, which is faster.
+const ASCII_IN_CHARACTERS: usize = 8;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum State {
@@ -51,7 +58,7 @@ enum TextKind {
     Ignored,
 }
 
-/// The parser. It keeps a few hundred bytes, and at most [`TEXT_BYTES`] while a string is open.
+/// The parser. It keeps a few hundred bytes, and at most [`CLIPBOARD_TEXT_BYTES`] while a string is open.
 #[derive(Debug, Default)]
 pub(super) struct Parser {
     state: State,
@@ -109,6 +116,8 @@ impl Parser {
     /// Handles bytes in the ground state until that is left; returns how many were used, at least one.
     fn ground<A: Actions>(&mut self, bytes: &[u8], actions: &mut A) -> usize {
         let mut at = 0;
+        // Up to here there are no plain lines that would be worth taking at once.
+        let mut looked_at = 0;
         while let Some(&byte) = bytes.get(at) {
             match byte {
                 0x20..=0x7e => {
@@ -136,8 +145,16 @@ impl Parser {
                     if !matches!(byte, 0x18 | 0x1a) {
                         actions.control(byte);
                     }
+                    if byte == b'\n' && at >= looked_at {
+                        let (used, plain) = actions.lines(&bytes[at..]);
+                        at += used;
+                        looked_at = at + plain;
+                    }
                 }
-                0x7f => at += 1,
+                0x7f => {
+                    at += 1;
+                    actions.control(byte);
+                }
                 0x80.. if self.latin1 => {
                     at += 1;
                     self.character(char::from(byte), actions);
@@ -145,26 +162,34 @@ impl Parser {
                         return at;
                     }
                 }
-                0x80.. => match decode(&bytes[at..]) {
-                    Decoded::Char(c, used) => {
-                        at += used;
-                        self.character(c, actions);
-                        if self.state != State::Ground {
-                            return at;
+                0x80.. => {
+                    let used = characters(&bytes[at..], actions);
+                    at += used;
+                    if used > 0 {
+                        continue;
+                    }
+                    match decode(&bytes[at..]) {
+                        // A C1 control.
+                        Decoded::Char(c, used) => {
+                            at += used;
+                            self.character(c, actions);
+                            if self.state != State::Ground {
+                                return at;
+                            }
+                        }
+                        Decoded::Invalid(used) => {
+                            at += used;
+                            actions.print(&[char::REPLACEMENT_CHARACTER]);
+                        }
+                        Decoded::Incomplete => {
+                            let beginning = &bytes[at..];
+                            self.partial[..beginning.len()].copy_from_slice(beginning);
+                            self.partial_length = u8::try_from(beginning.len()).unwrap_or(0);
+                            self.state = State::Utf8;
+                            return bytes.len();
                         }
                     }
-                    Decoded::Invalid(used) => {
-                        at += used;
-                        actions.print(char::REPLACEMENT_CHARACTER);
-                    }
-                    Decoded::Incomplete => {
-                        let beginning = &bytes[at..];
-                        self.partial[..beginning.len()].copy_from_slice(beginning);
-                        self.partial_length = u8::try_from(beginning.len()).unwrap_or(0);
-                        self.state = State::Utf8;
-                        return bytes.len();
-                    }
-                },
+                }
             }
         }
         at
@@ -208,7 +233,7 @@ impl Parser {
             }
             Decoded::Invalid(_) => {
                 self.state = State::Ground;
-                actions.print(char::REPLACEMENT_CHARACTER);
+                actions.print(&[char::REPLACEMENT_CHARACTER]);
                 return false;
             }
         }
@@ -219,7 +244,7 @@ impl Parser {
     #[inline]
     fn character<A: Actions>(&mut self, c: char, actions: &mut A) {
         if !matches!(c, '\u{80}'..='\u{9f}') {
-            actions.print(c);
+            actions.print(&[c]);
             return;
         }
         self.begin_escape();
@@ -394,7 +419,7 @@ impl Parser {
                 0x00..=0x1f => continue,
                 _ => {
                     if self.text_kind != TextKind::Ignored {
-                        if self.text.len() < TEXT_BYTES {
+                        if self.text.len() < self.text_limit() {
                             self.text.push(byte);
                         } else {
                             self.text_overflow = true;
@@ -406,6 +431,11 @@ impl Parser {
             return at + 1;
         }
         bytes.len()
+    }
+
+    fn text_limit(&self) -> usize {
+        let clipboard = self.text_kind == TextKind::Osc && self.text.starts_with(b"52;");
+        if clipboard { CLIPBOARD_TEXT_BYTES } else { TEXT_BYTES }
     }
 
     fn text_escape<A: Actions>(&mut self, byte: u8, actions: &mut A) -> bool {
@@ -433,6 +463,40 @@ impl Parser {
     }
 }
 
+/// Prints the characters at the start of `bytes`, up to a control character, an error, the end, or ASCII that goes on for
+/// long; returns how many bytes that were.
+#[inline]
+fn characters<A: Actions>(bytes: &[u8], actions: &mut A) -> usize {
+    let mut run = ['\0'; CHARACTERS];
+    let (mut at, mut count, mut ascii) = (0, 0, 0);
+    for slot in &mut run {
+        let Some(&byte) = bytes.get(at) else { break };
+        if matches!(byte, 0x20..=0x7e) {
+            *slot = char::from(byte);
+            at += 1;
+            ascii += 1;
+            count += 1;
+            if ascii == ASCII_IN_CHARACTERS {
+                break;
+            }
+            continue;
+        }
+        match decode(&bytes[at..]) {
+            Decoded::Char(c, used) if c >= '\u{a0}' => {
+                *slot = c;
+                at += used;
+                count += 1;
+                ascii = 0;
+            }
+            _ => break,
+        }
+    }
+    if count > 0 {
+        actions.print(&run[..count]);
+    }
+    at
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -446,13 +510,15 @@ mod tests {
         fn print_ascii(&mut self, run: &[u8]) {
             assert!(!run.is_empty() && run.iter().all(|b| matches!(b, 0x20..=0x7e)));
             for byte in run {
-                self.print(char::from(*byte));
+                self.print(&[char::from(*byte)]);
             }
         }
-        fn print(&mut self, c: char) {
-            match self.0.last_mut() {
-                Some(last) if last.starts_with('"') => last.push(c),
-                _ => self.0.push(format!("\"{c}")),
+        fn print(&mut self, characters: &[char]) {
+            for c in characters {
+                match self.0.last_mut() {
+                    Some(last) if last.starts_with('"') => last.push(*c),
+                    _ => self.0.push(format!("\"{c}")),
+                }
             }
         }
         fn control(&mut self, byte: u8) {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::cell::{Cell, Glyph, Look, LookColours, Width};
+use super::cell::{Cell, Look, LookColours, Width};
 use super::damage::Moves;
 use super::style::{Cluster, Style};
 use super::tables::InkPair;
@@ -117,13 +117,7 @@ impl Terminal {
     /// The character of a cell read from this terminal, with its combining marks.
     #[must_use]
     pub fn cluster(&self, cell: Cell) -> Cluster<'_> {
-        match cell.glyph() {
-            Glyph::Char(base) => Cluster { base, marks: &[] },
-            Glyph::Cluster(number) => match self.emulator.tables.clusters.get(u32::from(number)) {
-                Some(key) => Cluster { base: key.base, marks: key.marks() },
-                None => Cluster { base: char::REPLACEMENT_CHARACTER, marks: &[] },
-            },
-        }
+        self.emulator.tables.cluster(cell)
     }
 
     /// What differs for a reader who saw generation `since` of the same view (0 for one who saw nothing), the size
@@ -174,32 +168,59 @@ impl Terminal {
     /// goes on in the next one. Lines that are not kept are left out.
     #[must_use]
     pub fn text(&self, lines: Range<u64>) -> String {
-        let (first, live) = (self.first_line(), self.live_line());
-        let end = lines.end.min(live + u64::from(self.rows()));
+        let end = lines.end.min(self.live_line() + u64::from(self.rows()));
         let mut text = String::new();
         let mut scratch = Vec::new();
-        for line in lines.start.max(first)..end {
-            scratch.clear();
-            let wrapped = match u16::try_from(line.saturating_sub(live)) {
-                Ok(row) if line >= live => {
-                    let (cells, wrapped) = self.emulator.grid.used(row);
-                    scratch.extend_from_slice(cells);
-                    wrapped
-                }
-                _ => self.emulator.history.unpack(line, &mut scratch).unwrap_or(false),
-            };
-            let start = text.len();
-            for cell in scratch.iter().filter(|cell| cell.width() != Width::Tail) {
-                let cluster = self.cluster(*cell);
-                text.push(cluster.base);
-                text.extend(cluster.marks);
-            }
-            if !wrapped {
+        let mut start = 0;
+        for line in lines.start.max(self.first_line())..end {
+            if !self.append_line(line, &mut scratch, &mut text) {
                 let kept = text[start..].trim_end_matches(' ').len();
                 text.truncate(start + kept);
                 text.push('\n');
+                start = text.len();
             }
         }
         text
+    }
+
+    /// The plain text of one absolute line, without a newline; trailing blanks are cut unless the text goes on in the
+    /// next line ([`Terminal::is_wrapped`]). `None` for a line that is not kept.
+    #[must_use]
+    pub fn line_text(&self, line: u64) -> Option<String> {
+        if line < self.first_line() || line >= self.live_line() + u64::from(self.rows()) {
+            return None;
+        }
+        let mut text = String::new();
+        if !self.append_line(line, &mut Vec::new(), &mut text) {
+            text.truncate(text.trim_end_matches(' ').len());
+        }
+        Some(text)
+    }
+
+    /// True when the text of an absolute line goes on in the next one.
+    #[must_use]
+    pub fn is_wrapped(&self, line: u64) -> bool {
+        match self.row_of_line(line) {
+            Some(row) => self.emulator.grid.used(row).1,
+            None => self.emulator.history.is_wrapped(line),
+        }
+    }
+
+    /// The row of the live screen that shows an absolute line.
+    fn row_of_line(&self, line: u64) -> Option<u16> {
+        let row = u16::try_from(line.checked_sub(self.live_line())?).ok()?;
+        (row < self.rows()).then_some(row)
+    }
+
+    /// Appends the text of a line; true when it goes on in the next one.
+    fn append_line(&self, line: u64, scratch: &mut Vec<Cell>, text: &mut String) -> bool {
+        scratch.clear();
+        let wrapped = self.line_cells(line, scratch).unwrap_or(false);
+        for cell in scratch.iter().filter(|cell| cell.width() != Width::Tail) {
+            let cluster = self.cluster(*cell);
+            text.push(cluster.base);
+            text.extend(cluster.marks);
+        }
+        wrapped
     }
 }

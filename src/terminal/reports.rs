@@ -32,7 +32,11 @@ impl Events {
 
     /// The bytes that it holds on the heap.
     pub(super) fn heap_bytes(&self) -> usize {
-        self.queue.capacity() * size_of::<Event>() + self.reply_bytes
+        let clipboard = self.queue.iter().map(|event| match event {
+            Event::Clipboard(text) => text.capacity(),
+            _ => 0,
+        });
+        self.queue.capacity() * size_of::<Event>() + self.reply_bytes + clipboard.sum::<usize>()
     }
 
     /// Adds an event. A further bell says nothing new, and of titles only the last counts.
@@ -40,6 +44,7 @@ impl Events {
         match &event {
             Event::Bell if self.queue.contains(&Event::Bell) => return,
             Event::Title(_) => self.queue.retain(|waiting| !matches!(waiting, Event::Title(_))),
+            Event::Clipboard(_) => self.queue.retain(|waiting| !matches!(waiting, Event::Clipboard(_))),
             Event::Reply(bytes) => {
                 if self.reply_bytes + bytes.len() > REPLY_BYTES {
                     return;
@@ -61,18 +66,35 @@ impl Events {
 }
 
 impl Emulator {
+    /// Answers; with C1 controls, as bytes even where the guest speaks UTF-8, rather than their 7-bit forms where it asked
+    /// for that (S8C1T).
     pub(super) fn reply(&mut self, text: &str) {
-        self.events.push(Event::Reply(text.as_bytes().to_vec()));
+        let mut bytes = text.as_bytes().to_vec();
+        if self.eight_bit {
+            bytes.clear();
+            let mut rest = text.bytes().peekable();
+            while let Some(byte) = rest.next() {
+                match rest.peek() {
+                    Some(next @ 0x40..=0x5f) if byte == 0x1b => {
+                        bytes.push(next + 0x40);
+                        rest.next();
+                    }
+                    _ => bytes.push(byte),
+                }
+            }
+        }
+        self.events.push(Event::Reply(bytes));
     }
 
-    /// DA1: a VT220 with ANSI colours.
+    /// DA1: a VT420 with selective erase (6), national sets (9), horizontal scrolling (21), ANSI colours (22), rectangles
+    /// (28) and writing the clipboard (52).
     pub(super) fn report_attributes(&mut self) {
-        self.reply("\x1b[?62;22c");
+        self.reply("\x1b[?64;6;9;21;22;28;52c");
     }
 
-    /// DA2: a VT220; the version is one of xterm that knows SGR mouse reports, for which vim looks at it.
+    /// DA2: a VT420; the version is one of xterm that knows SGR mouse reports, for which vim looks at it.
     pub(super) fn report_secondary_attributes(&mut self) {
-        self.reply("\x1b[>1;277;0c");
+        self.reply("\x1b[>41;277;0c");
     }
 
     /// DA3: no unit number.
@@ -87,8 +109,9 @@ impl Emulator {
 
     /// DSR: status and cursor position.
     pub(super) fn report_status(&mut self, private: bool, what: u16) {
-        let top = if self.cursor.origin { self.top } else { 0 };
-        let (row, column) = (self.cursor.row.saturating_sub(top) + 1, self.cursor.column + 1);
+        let (top, left) = if self.cursor.origin { (self.top, self.left) } else { (0, 0) };
+        let row = self.cursor.row.saturating_sub(top) + 1;
+        let column = self.cursor.column.saturating_sub(left) + 1;
         match (private, what) {
             (false, 5) => self.reply("\x1b[0n"),
             (false, 6) => self.reply(&format!("\x1b[{row};{column}R")),

@@ -93,20 +93,20 @@ impl Terminal {
     /// The cells of a line up to the last that may not be blank, at the end of `out`, and whether its text goes on in
     /// the next line; `None` when the line is not kept.
     pub(super) fn line_cells(&self, line: u64, out: &mut Vec<Cell>) -> Option<bool> {
-        match line.checked_sub(self.live_line()) {
-            None => self.emulator.history.unpack(line, out),
+        let wrapped = match line.checked_sub(self.live_line()) {
+            None => self.emulator.history.unpack(line, out)?,
             Some(row) => {
                 let row = u16::try_from(row).ok().filter(|row| *row < self.rows())?;
                 let (cells, wrapped) = self.emulator.grid.used(row);
                 out.extend_from_slice(cells);
-                Some(wrapped)
+                wrapped
             }
+        };
+        // What a wide character left blank is no part of the text.
+        if wrapped {
+            out.pop_if(|last| last.is_filler());
         }
-    }
-
-    /// Whether the text of a line goes on in the next one.
-    pub(super) fn is_wrapped(&self, line: u64) -> bool {
-        self.line_cells(line, &mut Vec::new()).unwrap_or(false)
+        Some(wrapped)
     }
 
     /// What is selected by going from `anchor` to `head`, in either direction, with words and lines completed and no

@@ -15,6 +15,11 @@ pub(super) struct Pen {
 }
 
 impl Pen {
+    /// True when text looks as at the start.
+    pub(super) fn is_default(&self) -> bool {
+        self.attributes == Attributes::default() && self.inks == InkPair::default()
+    }
+
     fn set(&mut self, attributes: u16) {
         self.attributes.0 |= attributes;
     }

@@ -1,6 +1,7 @@
 //! Operating system commands and device control strings.
 
 use super::actions::Sequence;
+use super::cell::Attributes;
 use super::emulator::Emulator;
 use super::palette::{Dynamic, parse_colour};
 use super::view::{CursorShape, Event, TITLE_CHARS};
@@ -9,8 +10,8 @@ use super::view::{CursorShape, Event, TITLE_CHARS};
 const TITLES: usize = 10;
 
 impl Emulator {
-    /// OSC: title and colours; all others are ignored. Hyperlinks (8) are shown as their text; the guest may not write
-    /// the user's clipboard, let alone read it (52).
+    /// OSC: title, colours, clipboard; all others are ignored. Hyperlinks (8) are shown as their text. What the guest
+    /// wants to have in the user's clipboard is an event, about which the owner decides; it never gets to read it (52).
     pub(super) fn operating_system_command(&mut self, text: &[u8]) {
         let text = String::from_utf8_lossy(text);
         let (number, rest) = text.split_once(';').unwrap_or((&text, ""));
@@ -33,6 +34,7 @@ impl Emulator {
                 }
                 self.damage.everything();
             }
+            "52" => self.clipboard_command(rest),
             "110" => self.set_dynamic(Dynamic::Foreground, None),
             "111" => self.set_dynamic(Dynamic::Background, None),
             "112" => self.set_dynamic(Dynamic::Cursor, None),
@@ -57,6 +59,14 @@ impl Emulator {
             self.titles.pop();
             let title = self.titles.last().cloned().unwrap_or_default();
             self.events.push(Event::Title(title));
+        }
+    }
+
+    /// `OSC 52 ; which ; BASE64`: every selection is the clipboard. A question (`?`) gets no answer.
+    fn clipboard_command(&mut self, rest: &str) {
+        let Some((_, data)) = rest.split_once(';') else { return };
+        if let Some(text) = base64(data).and_then(|bytes| String::from_utf8(bytes).ok()) {
+            self.events.push(Event::Clipboard(text));
         }
     }
 
@@ -107,11 +117,12 @@ impl Emulator {
         }
     }
 
-    /// DECRQSS: pen, region and cursor shape.
+    /// DECRQSS: pen, margins, cursor shape, protection, extent of rectangles, size, conformance level.
     fn report_setting(&mut self, what: &[u8]) {
         let setting = match what {
             b"m" => format!("{}m", self.cursor.pen.describe()),
             b"r" => format!("{};{}r", self.top + 1, self.bottom),
+            b"s" => format!("{};{}s", self.left + 1, self.right),
             b" q" => {
                 let number = match self.shape {
                     CursorShape::Block => 2,
@@ -120,7 +131,15 @@ impl Emulator {
                 };
                 format!("{number} q")
             }
-            b"\"p" => "62;1\"p".into(),
+            b"\"q" => {
+                let protected = self.cursor.pen.attributes.has(Attributes::PROTECTED);
+                format!("{}\"q", u8::from(protected))
+            }
+            b"*x" => format!("{}*x", if self.stream_extent { 1 } else { 2 }),
+            b"t" => format!("{}t", self.rows),
+            b"$|" => format!("{}$|", self.columns),
+            b"*|" => format!("{}*|", self.rows),
+            b"\"p" => format!("64;{}\"p", u8::from(!self.eight_bit)),
             _ => {
                 self.reply("\x1bP0$r\x1b\\");
                 return;
@@ -146,8 +165,48 @@ impl Emulator {
     }
 }
 
+/// What base 64 (RFC 4648 §4) says; the padding may be missing.
+fn base64(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(text.len() / 4 * 3 + 2);
+    let (mut bits, mut count) = (0u32, 0u32);
+    for byte in text.trim_end_matches('=').bytes() {
+        let digit = match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            _ => return None,
+        };
+        bits = bits << 6 | u32::from(digit);
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            bytes.extend(u8::try_from(bits >> count & 0xff));
+        }
+    }
+    // A single digit is no byte.
+    (count < 6).then_some(bytes)
+}
+
 /// A colour as XParseColor reads it, 16 bits a channel, as xterm answers.
 fn describe_colour(rgb: u32) -> String {
     let [_, r, g, b] = rgb.to_be_bytes();
     format!("rgb:{r:02x}{r:02x}/{g:02x}{g:02x}/{b:02x}{b:02x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// From RFC 4648 §10.
+    #[test]
+    fn base_64_is_read() {
+        for (text, bytes) in [("", ""), ("Zg==", "f"), ("Zm8=", "fo"), ("Zm9v", "foo"), ("Zm9vYg", "foob")] {
+            assert_eq!(base64(text).as_deref(), Some(bytes.as_bytes()), "{text}");
+        }
+        for text in ["?", "Zg=x", "Z", "Zm9v\n"] {
+            assert_eq!(base64(text), None, "{text}");
+        }
+    }
 }

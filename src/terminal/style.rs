@@ -35,9 +35,10 @@ pub struct Style {
 pub struct Cluster<'a> {
     /// The character; a blank for an empty cell and for the right half of a wide character.
     pub base: char,
-    /// Combining marks, at most [`CLUSTER_MARKS`].
+    /// What combines with it, at most [`CLUSTER_MARKS`]: marks, joiners and variation selectors, and for guests that count
+    /// by grapheme clusters (private mode 2027) also the further characters of a cluster.
     pub marks: &'a [char],
 }
 
-/// The most combining marks that a cell keeps; more are dropped. Real scripts need at most three.
-pub const CLUSTER_MARKS: usize = 4;
+/// The most marks that a cell keeps; more are dropped. Real scripts need at most three, a family of four emoji six.
+pub const CLUSTER_MARKS: usize = 7;

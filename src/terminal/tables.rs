@@ -3,7 +3,7 @@
 use super::cell::{Attributes, Cell, Glyph, Look, LookColours};
 use super::ink::Ink;
 use super::intern::{Interned, Interner, Key, Marks, mix64};
-use super::style::CLUSTER_MARKS;
+use super::style::{CLUSTER_MARKS, Cluster};
 
 /// A foreground and a background.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -46,13 +46,14 @@ impl ClusterKey {
 
 impl Key for ClusterKey {
     fn mix(&self) -> u64 {
-        self.marks.iter().fold(u64::from(u32::from(self.base)), |all, mark| {
+        let marks = self.marks.iter().take_while(|mark| **mark != '\0');
+        marks.fold(u64::from(u32::from(self.base)), |all, mark| {
             mix64(all.rotate_left(21) ^ u64::from(u32::from(*mark)))
         })
     }
 }
 
-/// The most clusters, over the screen and history; the marks of further ones are dropped. 20 bytes each. Real texts
+/// The most clusters, over the screen and history; the marks of further ones are dropped. 32 bytes each. Real texts
 /// have some hundred different ones.
 const CLUSTERS: u32 = 4096;
 /// The least and the most pairs of colours on the screen; further ones become palette colours. 8 bytes each, and as
@@ -95,6 +96,17 @@ impl Tables {
         match self.pairs.intern(pair) {
             Interned::Number(number) => Ok(Look::from_pair(attributes, number)),
             full => Err(full),
+        }
+    }
+
+    /// The character of a cell, with its marks.
+    pub(super) fn cluster(&self, cell: Cell) -> Cluster<'_> {
+        match cell.glyph() {
+            Glyph::Char(base) => Cluster { base, marks: &[] },
+            Glyph::Cluster(number) => match self.clusters.get(u32::from(number)) {
+                Some(key) => Cluster { base: key.base, marks: key.marks() },
+                None => Cluster { base: char::REPLACEMENT_CHARACTER, marks: &[] },
+            },
         }
     }
 

@@ -76,7 +76,13 @@ pub enum Event {
     Bell,
     /// The guest named its window. At most [`TITLE_CHARS`] characters, none of them a control character.
     Title(String),
+    /// The guest wants this text in the clipboard of whoever uses it (OSC 52): at most [`CLIPBOARD_BYTES`], with any
+    /// characters; empty to clear it. Whether it may is the owner's policy. Of several only the last is queued.
+    Clipboard(String),
 }
+
+/// The longest text that a guest can hand over for the clipboard, in bytes.
+pub const CLIPBOARD_BYTES: usize = super::parser::CLIPBOARD_TEXT_BYTES / 4 * 3;
 
 /// The longest title that is kept, in characters: more than any title bar shows.
 pub const TITLE_CHARS: usize = 256;

@@ -193,7 +193,12 @@ fn events_tell_all_that_happened() {
         ClientEvent::Bell,
         ClientEvent::Renamed("näme".into()),
         ClientEvent::CutText("cut é".into()),
-        ClientEvent::Cursor(Some(cursor)),
+        // What is transparent has no colour.
+        ClientEvent::Cursor(Some(CursorImage {
+            pixels: [1, 0, 0, 4].map(Colour).to_vec(),
+            alpha: Some(vec![255, 0, 0, 255]),
+            ..cursor
+        })),
     ] {
         assert!(link.events.contains(&wanted), "{wanted:?} is not in {:?}", link.events);
     }
@@ -235,7 +240,7 @@ fn commands_arrive_in_the_form_that_was_agreed() {
     let wanted = [
         key(0x61, true, None),
         ServerEvent::Pointer { buttons: 0x7f, x: 59, y: 39 },
-        ServerEvent::CutText("té?\n".into()),
+        ServerEvent::CutText("té漢\n".into()),
     ];
     assert_eq!(std::mem::take(&mut link.asked), wanted);
 

@@ -500,6 +500,24 @@ fn steps() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// A refusal and a new size of another cause, both due at once: the viewer must not take the size for refused.
+#[test]
+fn a_refusal_does_not_hide_a_new_size() {
+    let size = Size::new(40, 30);
+    let mut pair = Pair::with_encodings(size, &[Encoding::EXTENDED_DESKTOP_SIZE]);
+    pair.settle(false);
+    let screen = Screen { id: 1, area: Rect::new(0, 0, 90, 90), flags: 0 };
+    let wish = ClientMessage::SetDesktopSize { size: Size::new(90, 90), screens: vec![screen] };
+    Viewer::send(&mut pair.server, &wish);
+    pair.server.refuse_resize(ResizeRefusal::Prohibited);
+    pair.screen.resize(Size::new(50, 20));
+    pair.server.resize(Size::new(50, 20));
+    pair.settle(true);
+    assert_eq!(pair.viewer.canvas.size(), Size::new(50, 20));
+    let told: Vec<_> = pair.viewer.layouts.iter().map(|(by, status, _)| (*by, *status)).collect();
+    assert_eq!(told, [(0, 0), (1, 1), (0, 0)]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 

@@ -3,10 +3,13 @@
 
 #![allow(clippy::expect_used, reason = "a test fails by panicking")]
 
+mod abilities;
 mod client;
+mod client_hostile;
 mod connection;
 mod encodings;
 mod foreign;
 mod hostile;
+mod oracles;
 mod screen;
 mod viewer;

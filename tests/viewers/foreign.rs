@@ -49,6 +49,11 @@ impl Vncdotool {
         self.command(&format!("key {key}")).expect("a key");
     }
 
+    /// Moves the pointer.
+    pub(crate) fn move_to(&mut self, x: u16, y: u16) {
+        self.command(&format!("move {x} {y}")).expect("a motion");
+    }
+
     /// The whole screen.
     pub(crate) fn capture(&mut self) -> Picture {
         let path = self.capture.path().to_owned();
@@ -97,15 +102,15 @@ pub(crate) struct TigerVnc {
 impl TigerVnc {
     /// Starts both. `encoding` is the one to prefer: ZRLE, Hextile, Raw or Tight.
     pub(crate) fn connect(port: u16, encoding: &str) -> Self {
-        Self::start(port, encoding, false)
+        Self::start(port, encoding, None)
     }
 
-    /// The same, with a window of the whole X display that asks the server for its size.
-    pub(crate) fn connect_resizing(port: u16, encoding: &str) -> Self {
-        Self::start(port, encoding, true)
+    /// The same, and asks the server for a desktop of this size.
+    pub(crate) fn connect_resizing(port: u16, encoding: &str, size: &str) -> Self {
+        Self::start(port, encoding, Some(size))
     }
 
-    fn start(port: u16, encoding: &str, resizes: bool) -> Self {
+    fn start(port: u16, encoding: &str, resize: Option<&str>) -> Self {
         let directory = tempfile::Builder::new().prefix("tigervnc").tempdir().expect("a temporary directory");
         let mut server = Command::new(installed(Path::new("Xvfb")))
             .args(["-displayfd", "1", "-screen", "0", "800x600x24", "-nolisten", "tcp", "-noreset", "-fbdir"])
@@ -128,19 +133,18 @@ impl TigerVnc {
             _directory: directory,
         };
         assert!(read.is_ok_and(|count| count > 1), "Xvfb gave no display");
-        tiger.start_viewer(port, encoding, resizes);
+        tiger.start_viewer(port, encoding, resize);
         tiger
     }
 
-    fn start_viewer(&mut self, port: u16, encoding: &str, resizes: bool) {
+    fn start_viewer(&mut self, port: u16, encoding: &str, resize: Option<&str>) {
         let log = File::create(&self.log).expect("a log file");
         let viewer = Command::new(installed(Path::new("xtigervncviewer")))
             .env("HOME", self._directory.path())
             .args(["-display", &self.display, "-SecurityTypes=None", "-AutoSelect=0", "-Shared"])
-            .args(if resizes {
-                ["-RemoteResize=1", "-FullScreen=1"]
-            } else {
-                ["-RemoteResize=0", "-FullScreen=0"]
+            .args(match resize {
+                None => ["-RemoteResize=0".to_owned(), "-DesktopSize=".to_owned()],
+                Some(size) => ["-RemoteResize=1".to_owned(), format!("-DesktopSize={size}")],
             })
             .args([format!("-PreferredEncoding={encoding}"), "-ReconnectOnError=0".to_owned()])
             .args(["-AlertOnFatalError=0", "-Log=*:stderr:30"])
@@ -161,6 +165,62 @@ impl TigerVnc {
     /// Presses and releases one key by its X name, such as `Return`.
     pub(crate) fn key(&self, key: &str) {
         self.xdotool(&["key", key]);
+    }
+
+    /// Presses and releases a button of the mouse at a place of the X display.
+    pub(crate) fn click(&self, button: u8, at: (usize, usize)) {
+        let (x, y, button) = (at.0.to_string(), at.1.to_string(), button.to_string());
+        self.xdotool(&["mousemove", "--sync", &x, &y, "click", &button]);
+    }
+
+    /// Drags with the left button from one place of the X display to another, as slowly as a hand does.
+    pub(crate) fn drag(&self, from: (usize, usize), to: (usize, usize)) {
+        let middle = (usize::midpoint(from.0, to.0), usize::midpoint(from.1, to.1));
+        let [from, middle, to] = [from, middle, to].map(|at| [at.0.to_string(), at.1.to_string()]);
+        self.xdotool(&["mousemove", "--sync", &from[0], &from[1], "mousedown", "1"]);
+        self.xdotool(&["mousemove", "--sync", &middle[0], &middle[1]]);
+        self.xdotool(&["mousemove", "--sync", &to[0], &to[1]]);
+        self.xdotool(&["mouseup", "1"]);
+    }
+
+    /// Where in the X display the viewer's picture begins: its window has no frame.
+    pub(crate) fn corner(&self) -> (usize, usize) {
+        let output = self
+            .tool("xdotool")
+            .args(["search", "--sync", "--onlyvisible", "--name", "TigerVNC", "getwindowgeometry", "--shell"])
+            .output()
+            .expect("xdotool");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let value = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.parse().ok());
+        value("X=").zip(value("Y=")).unwrap_or_else(|| panic!("no place of the window in {text:?}"))
+    }
+
+    /// The X display's clipboard.
+    pub(crate) fn clipboard(&self) -> String {
+        let output = self.tool("xclip").args(["-o", "-selection", "clipboard"]).output().expect("xclip");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Puts a text into the X display's clipboard.
+    pub(crate) fn copy(&self, text: &str) {
+        let mut xclip = self
+            .tool("xclip")
+            .args(["-i", "-selection", "clipboard"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("xclip");
+        let mut input = xclip.stdin.take().expect("standard input");
+        input.write_all(text.as_bytes()).expect("a text for xclip");
+        drop(input);
+        // It goes on in the background, until the clipboard is another's.
+        assert!(xclip.wait().is_ok_and(|status| status.success()));
+    }
+
+    fn tool(&self, name: &str) -> Command {
+        let mut command = Command::new(installed(Path::new(name)));
+        command.env("DISPLAY", &self.display).stderr(Stdio::null());
+        command
     }
 
     fn xdotool(&self, arguments: &[&str]) {

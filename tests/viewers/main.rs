@@ -14,6 +14,7 @@ mod guest;
 mod host;
 mod hostile;
 mod picture;
+mod text;
 
 use std::fs::{self, File};
 use std::io::{Read, Write};

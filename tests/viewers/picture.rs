@@ -55,6 +55,23 @@ impl Picture {
         Some(Self { width, height, pixels })
     }
 
+    /// Whether the other picture is somewhere in it, to the pixel.
+    pub(crate) fn holds(&self, other: &Self) -> bool {
+        let (Some(right), Some(down)) =
+            (self.width.checked_sub(other.width), self.height.checked_sub(other.height))
+        else {
+            return false;
+        };
+        let is_at = |left: usize, top: usize| {
+            (0..other.height).all(|y| {
+                let start = (top + y) * self.width + left;
+                let row = &other.pixels[y * other.width..(y + 1) * other.width];
+                self.pixels[start..start + other.width] == *row
+            })
+        };
+        (0..=down).any(|top| (0..=right).any(|left| is_at(left, top)))
+    }
+
     /// The lines of text on a screen whose first cell starts at the picture's corner. What is no ASCII character of our
     /// font is shown as `?`.
     pub(crate) fn text(&self) -> Vec<String> {

@@ -6,6 +6,7 @@ Reads one command a line from standard input and answers each with one line, "do
 
     type TEXT       press and release the key of each character
     key NAME        press and release one key: enter, ctrl-c, alt-f2
+    move X Y        move the pointer
     capture FILE    ask for the whole screen and write it as a PNG file
 """
 
@@ -38,6 +39,8 @@ def main():
                     client.keyPress(character)
             elif command == "key":
                 client.keyPress(argument)
+            elif command == "move":
+                client.mouseMove(*map(int, argument.split()))
             elif command == "capture":
                 client.captureScreen(argument)
             else:

@@ -21,8 +21,11 @@ use crate::rfb::security::Password;
 use crate::screen::Picture;
 use crate::seat::{DomainState, Seat, SwitchTarget, UpstreamId, ViewerId, VtError, VtNumber};
 
-/// How many chunks of console output (of up to 4 KiB) are parsed before the viewers have their turn: about 1 ms of work.
+/// How many orders are taken, and chunks of console output, before the viewers have their turn.
 const CHUNKS_PER_TURN: usize = 64;
+
+/// How much console output is parsed before the viewers have their turn, in bytes: about 1 ms of work.
+const OUTPUT_PER_TURN: usize = 256 * 1024;
 
 /// Everything that became ready while the task slept.
 #[derive(Default)]
@@ -139,9 +142,15 @@ impl Driver {
             }
         }
         if let Some(console) = &mut self.console {
-            while ready.output.len() < CHUNKS_PER_TURN {
+            let mut bytes = 0;
+            while ready.output.len() < CHUNKS_PER_TURN && bytes < OUTPUT_PER_TURN {
                 match console.output.poll_recv(cx) {
-                    Poll::Ready(Some(output)) => ready.output.push(output),
+                    Poll::Ready(Some(output)) => {
+                        if let FromConsole::Output { bytes: output, .. } = &output {
+                            bytes += output.len();
+                        }
+                        ready.output.push(output);
+                    }
                     Poll::Ready(None) => {
                         ready.console_gone = true;
                         break;

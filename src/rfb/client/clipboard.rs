@@ -10,8 +10,9 @@ use crate::rfb::wire::to_latin1;
 pub(super) struct Clipboard {
     /// What the server takes, if it speaks ExtendedClipboard.
     caps: Option<ClipboardCaps>,
-    /// Our text, while the server may ask for it.
-    text: Option<String>,
+    /// Our text as a message's body, while the server may ask for it. It is compressed once, however often it is asked
+    /// for.
+    offered: Option<Vec<u8>>,
 }
 
 impl ClientConnection {
@@ -24,7 +25,7 @@ impl ClientConnection {
         let text = &text[..text.floor_char_boundary(CUT_TEXT_BYTES)];
         match self.clipboard.caps {
             Some(caps) if caps.text.is_some() && caps.takes(ClipboardCaps::NOTIFY) => {
-                self.clipboard.text = Some(text.to_owned());
+                self.clipboard.offered = Some(body(&ClipboardMessage::Provide(Some(text.to_owned()))));
                 self.send_clipboard(&ClipboardMessage::Notify { text: true });
             }
             Some(caps) if caps.takes(ClipboardCaps::PROVIDE) && fits(caps, text) => {
@@ -46,38 +47,42 @@ impl ClientConnection {
                 self.clipboard.caps = Some(caps);
                 self.answer_clipboard(&ClipboardMessage::Caps(ClipboardCaps::OURS))
             }
-            ClipboardMessage::Request { text } => match self.clipboard.text.clone().filter(|_| text) {
-                Some(text) => self.answer_clipboard(&ClipboardMessage::Provide(Some(text))),
+            ClipboardMessage::Request { text } => match self.clipboard.offered.clone().filter(|_| text) {
+                Some(body) => self.answer(&ClientMessage::ExtendedClipboard(body.into())),
                 None => Ok(()),
             },
             ClipboardMessage::Peek => {
-                let text = self.clipboard.text.is_some();
+                let text = self.clipboard.offered.is_some();
                 self.answer_clipboard(&ClipboardMessage::Notify { text })
             }
             // Theirs replaces ours.
             ClipboardMessage::Notify { text } => {
-                self.clipboard.text = None;
+                self.clipboard.offered = None;
                 let asks = text && self.clipboard.caps.is_none_or(|caps| caps.takes(ClipboardCaps::REQUEST));
                 if asks { self.answer_clipboard(&ClipboardMessage::Request { text }) } else { Ok(()) }
             }
             ClipboardMessage::Provide(text) => {
-                self.events.extend(text.map(ClientEvent::CutText));
+                if let Some(text) = text {
+                    self.events.push(ClientEvent::CutText(text));
+                }
                 Ok(())
             }
         }
     }
 
     fn answer_clipboard(&mut self, message: &ClipboardMessage) -> Result<(), ClientError> {
-        let mut body = Vec::new();
-        message.encode(&mut body);
-        self.answer(&ClientMessage::ExtendedClipboard(body.into()))
+        self.answer(&ClientMessage::ExtendedClipboard(body(message).into()))
     }
 
     fn send_clipboard(&mut self, message: &ClipboardMessage) {
-        let mut body = Vec::new();
-        message.encode(&mut body);
-        self.send(&ClientMessage::ExtendedClipboard(body.into()));
+        self.send(&ClientMessage::ExtendedClipboard(body(message).into()));
     }
+}
+
+fn body(message: &ClipboardMessage) -> Vec<u8> {
+    let mut body = Vec::new();
+    message.encode(&mut body);
+    body
 }
 
 /// True when the server takes so much text without having asked.

@@ -153,6 +153,14 @@ pub enum ClientError {
         /// The pixels that are allowed.
         limit: u32,
     },
+    /// A few bytes that paint or copy large areas over and over.
+    #[error("server paints {pixels} pixels at once; at most {limit} are allowed")]
+    TooMuchPainted {
+        /// The pixels of the rectangles and sizes in one piece of input.
+        pixels: u64,
+        /// The pixels that are allowed.
+        limit: u64,
+    },
     /// The server sent a message that does not exist.
     #[error("server broke the protocol: {0}")]
     Message(#[from] ServerMessageError),

@@ -16,13 +16,13 @@ impl ClientConnection {
         match message {
             ServerMessage::Update { rects } => {
                 if self.updates.begin(rects) {
-                    self.events.push_back(ClientEvent::UpdateDone);
+                    self.events.push(ClientEvent::UpdateDone);
                 }
             }
-            ServerMessage::Bell => self.events.push_back(ClientEvent::Bell),
+            ServerMessage::Bell => self.events.push(ClientEvent::Bell),
             ServerMessage::CutText(text) => {
                 let text = from_latin1(&text).replace("\r\n", "\n");
-                self.events.push_back(ClientEvent::CutText(text));
+                self.events.push(ClientEvent::CutText(text));
             }
             ServerMessage::ExtendedClipboard(body) => self.handle_clipboard(&body)?,
             ServerMessage::CutTextToSkip { bytes } => self.skip = bytes,
@@ -32,7 +32,7 @@ impl ClientConnection {
                     // Everything before it has been handled, and nothing behind it.
                     self.answer(&ClientMessage::Fence(fence.answer()))?;
                 } else if self.abilities.take_answer(&fence) {
-                    self.events.push_back(ClientEvent::Synced);
+                    self.events.push(ClientEvent::Synced);
                 }
             }
             // Pixels come in true colour; updates come on request; the machine behind is not ours to switch off.

@@ -11,9 +11,8 @@ mod commands;
 mod event;
 mod handshake;
 mod messages;
+mod queue;
 mod update;
-
-use std::collections::VecDeque;
 
 pub use super::encoding::pseudo::{CursorImage, LedState};
 pub use event::{ClientError, ClientEvent, ClientOptions, MAX_PIXELS};
@@ -26,6 +25,7 @@ use crate::geometry::Size;
 use clipboard::Clipboard;
 use commands::Abilities;
 use handshake::Handshake;
+use queue::Events;
 use update::Updates;
 
 /// So many bytes are put behind what is left of the input before, as a beginning; see
@@ -67,7 +67,7 @@ pub struct ClientConnection {
     /// How many more bytes of a message to throw away.
     skip: usize,
     output: Vec<u8>,
-    events: VecDeque<ClientEvent>,
+    events: Events,
     canvas: Canvas,
     updates: Updates,
     forms: ClientForms,
@@ -84,7 +84,7 @@ impl ClientConnection {
             input: Vec::new(),
             skip: 0,
             output: Vec::new(),
-            events: VecDeque::new(),
+            events: Events::default(),
             canvas: Canvas::new(Size::default()),
             updates: Updates::new(&options),
             forms: ClientForms::default(),
@@ -94,11 +94,13 @@ impl ClientConnection {
         }
     }
 
-    /// Takes bytes from the server, and paints. On an error, close.
+    /// Takes bytes from the server, and paints. On an error, close. What a call may cost is bounded by the framebuffer's
+    /// size, not by the length of `bytes` alone; with pieces of up to 1 MiB no honest server comes near.
     ///
     /// # Errors
     /// When the server broke the protocol or does not let us in; the connection has ended then.
     pub fn handle_input(&mut self, bytes: &[u8]) -> Result<(), ClientError> {
+        self.updates.forgive();
         let result = self.take_input(bytes);
         if result.is_err() {
             self.phase = Phase::Ended;
@@ -178,7 +180,7 @@ impl ClientConnection {
         self.phase = Phase::Ready;
         self.send(&ClientMessage::SetPixelFormat(*self.updates.format()));
         self.send(&ClientMessage::SetEncodings(self.updates.wanted().to_vec()));
-        self.events.push_back(ClientEvent::Ready { size: init.size, name: init.name });
+        self.events.push(ClientEvent::Ready { size: init.size, name: init.name });
         Ok(())
     }
 
@@ -191,6 +193,7 @@ impl ClientConnection {
         if size.area() > limit {
             return Err(ClientError::FramebufferTooLarge { size, limit });
         }
+        self.updates.charge(size.area(), self.canvas.size())?;
         self.canvas.resize(size);
         self.updates.ask_for_all();
         Ok(())
@@ -209,9 +212,10 @@ impl ClientConnection {
         Ok(())
     }
 
-    /// The next thing that the server did.
+    /// The next thing that the server did. Of texts, cursors, pointer positions, names and lamps only the last one waits
+    /// here, in the first one's place.
     pub fn poll_event(&mut self) -> Option<ClientEvent> {
-        self.events.pop_front()
+        self.events.pop()
     }
 
     /// Bytes for the server; the driver drains it.

@@ -30,6 +30,13 @@ const PSEUDO: [Encoding; 16] = [
     Encoding::CONTINUOUS_UPDATES,
 ];
 
+/// What one piece of input may have painted or copied: so many pixels, and so many times the whole framebuffer. Sixteen
+/// bytes can copy all of it; a server that answers requests, however, has little more than one picture under way. This
+/// takes about a quarter of a second.
+const PIECE_PIXELS: u64 = 128 << 20;
+/// See [`PIECE_PIXELS`].
+const PIECE_REPAINTS: u64 = 8;
+
 /// In an ExtendedDesktopSize rectangle: it answers our own SetDesktopSize.
 const BY_US: u16 = 1;
 
@@ -61,6 +68,8 @@ pub(super) struct Updates {
     /// The next request asks for everything, because nothing of the canvas is known to be right.
     all: bool,
     stage: Stage,
+    /// The pixels that the current piece of input has had painted.
+    painted: u64,
 }
 
 impl Updates {
@@ -79,6 +88,7 @@ impl Updates {
             asked: Asked::Nothing,
             all: true,
             stage: Stage::None,
+            painted: 0,
         }
     }
 
@@ -122,12 +132,28 @@ impl Updates {
         self.finish_if_complete()
     }
 
-    fn begin_rect(&mut self, header: RectHeader) -> Result<(), ClientError> {
+    /// Another piece of input begins.
+    pub(super) fn forgive(&mut self) {
+        self.painted = 0;
+    }
+
+    /// Counts pixels that are about to be painted.
+    pub(super) fn charge(&mut self, pixels: u32, size: Size) -> Result<(), ClientError> {
+        self.painted += u64::from(pixels);
+        let limit = PIECE_PIXELS + PIECE_REPAINTS * u64::from(size.area());
+        if self.painted > limit {
+            return Err(ClientError::TooMuchPainted { pixels: self.painted, limit });
+        }
+        Ok(())
+    }
+
+    fn begin_rect(&mut self, header: RectHeader, size: Size) -> Result<(), ClientError> {
         let RectHeader { rect, encoding } = header;
         if encoding != Encoding::RAW && !self.wanted.contains(&encoding) {
             return Err(ClientError::UnwantedEncoding { encoding, rect });
         }
         if !PSEUDO.contains(&encoding) {
+            self.charge(rect.area(), size)?;
             self.decoder.begin(encoding).map_err(|error| ClientError::Decode { encoding, error })?;
         }
         Ok(())
@@ -153,7 +179,7 @@ impl ClientConnection {
                 let mut attempt = *reader;
                 let header = RectHeader::decode(&mut attempt)?;
                 *reader = attempt;
-                self.updates.begin_rect(header).map_err(Stop::Failed)?;
+                self.updates.begin_rect(header, self.canvas.size()).map_err(Stop::Failed)?;
                 // A count that means "until the last" stays.
                 let left = if left == RECTS_UNTIL_LAST { left } else { left - 1 };
                 self.updates.stage = Stage::Body(left, header);
@@ -164,7 +190,7 @@ impl ClientConnection {
         let is_last = self.consume_body(reader, header)?;
         self.updates.stage = Stage::Header(if is_last { 0 } else { left });
         if self.updates.finish_if_complete() {
-            self.events.push_back(ClientEvent::UpdateDone);
+            self.events.push(ClientEvent::UpdateDone);
         }
         Ok(())
     }
@@ -187,7 +213,7 @@ impl ClientConnection {
         let source = source.map_err(|stop| stop.map(|error| ClientError::Decode { encoding, error }))?;
         if !rect.is_empty() {
             match source {
-                Some(source) => self.events.push_back(ClientEvent::Copied { destination: rect, source }),
+                Some(source) => self.events.push(ClientEvent::Copied { destination: rect, source }),
                 None => self.note_damage(rect),
             }
         }
@@ -196,14 +222,14 @@ impl ClientConnection {
 
     /// Servers cut large pictures: what makes one rectangle with the one before is told as one.
     fn note_damage(&mut self, rect: Rect) {
-        if let Some(ClientEvent::Damaged(last)) = self.events.back_mut() {
+        if let Some(ClientEvent::Damaged(last)) = self.events.last_mut() {
             let union = last.union(rect);
             if u64::from(union.area()) <= u64::from(last.area()) + u64::from(rect.area()) {
                 *last = union;
                 return;
             }
         }
-        self.events.push_back(ClientEvent::Damaged(rect));
+        self.events.push(ClientEvent::Damaged(rect));
     }
 
     fn consume_pseudo(
@@ -225,12 +251,12 @@ impl ClientConnection {
                     self.apply_size(rect.size()).map_err(Stop::Failed)?;
                 }
                 if by == BY_US {
-                    self.events.push_back(ClientEvent::ResizeAnswered { status });
+                    self.events.push(ClientEvent::ResizeAnswered { status });
                 }
             }
             Encoding::DESKTOP_NAME => {
                 let name = pseudo::decode_desktop_name(reader).map_err(told)?;
-                self.events.push_back(ClientEvent::Renamed(name));
+                self.events.push(ClientEvent::Renamed(name));
             }
             Encoding::CURSOR => {
                 let cursor = pseudo::decode_cursor(reader, rect, translator).map_err(told)?;
@@ -249,11 +275,11 @@ impl ClientConnection {
                 self.note_cursor(cursor);
             }
             Encoding::VMWARE_CURSOR_POSITION => {
-                self.events.push_back(ClientEvent::CursorMoved(rect.origin()));
+                self.events.push(ClientEvent::CursorMoved(rect.origin()));
             }
             Encoding::QEMU_LED_STATE | Encoding::VMWARE_LED_STATE => {
                 let leds = pseudo::decode_leds(encoding, reader)?;
-                self.events.push_back(ClientEvent::Leds(leds));
+                self.events.push(ClientEvent::Leds(leds));
             }
             Encoding::QEMU_EXTENDED_KEY => self.abilities.extended_key = true,
             Encoding::EXTENDED_MOUSE_BUTTONS => self.forms.extended_buttons = true,
@@ -266,13 +292,13 @@ impl ClientConnection {
     fn apply_size(&mut self, size: Size) -> Result<(), ClientError> {
         if size != self.canvas.size() {
             self.resize(size)?;
-            self.events.push_back(ClientEvent::Resized { size });
+            self.events.push(ClientEvent::Resized { size });
         }
         Ok(())
     }
 
     fn note_cursor(&mut self, cursor: CursorImage) {
         let cursor = Some(cursor).filter(|cursor| !cursor.size.rect().is_empty());
-        self.events.push_back(ClientEvent::Cursor(cursor));
+        self.events.push(ClientEvent::Cursor(cursor));
     }
 }

@@ -18,9 +18,11 @@ pub(super) fn paint_jpeg(file: &[u8], rect: Rect, canvas: &mut Canvas) -> Result
     let bad =
         |reason: &dyn std::fmt::Display| DecodeError::Image { kind: "jpeg", reason: reason.to_string() };
     let (width, height) = (usize::from(rect.width), usize::from(rect.height));
+    // How large it may be is checked below, by a better name.
+    let most = usize::from(u16::MAX);
     let options = DecoderOptions::new_safe()
-        .set_max_width(width)
-        .set_max_height(height)
+        .set_max_width(most)
+        .set_max_height(most)
         .jpeg_set_out_colorspace(ColorSpace::RGB);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(file), options);
     decoder.decode_headers().map_err(|error| bad(&error))?;
@@ -71,7 +73,8 @@ fn check_size((width, height): (usize, usize), rect: Rect) -> Result<(), DecodeE
 
 fn put<const N: usize>(rect: Rect, pixels: &[u8], colour: &dyn Fn([u8; N]) -> Colour, canvas: &mut Canvas) {
     let width = usize::from(rect.width);
-    for (y, row) in (rect.y..rect.y + rect.height).zip(pixels.chunks_exact((width * N).max(1))) {
+    for (y, row) in (rect.y..rect.y.saturating_add(rect.height)).zip(pixels.chunks_exact((width * N).max(1)))
+    {
         for (to, from) in canvas.row_mut(rect.x, y, width).iter_mut().zip(row.as_chunks::<N>().0) {
             *to = colour(*from);
         }

@@ -107,11 +107,51 @@ impl<'a, const N: usize> Pixels<'a, N> {
                     *pixel = inks[usize::from(*index)];
                 }
             }
-            Tile::Pixels(colours) => {
-                for (pixel, colour) in pixels.iter_mut().zip(colours) {
-                    *pixel = self.pixel(*colour);
-                }
+            Tile::Pixels(colours) => self.translate(colours, pixels),
+        }
+    }
+
+    /// Writes as many colours as there is room for.
+    fn translate(&self, colours: &[Colour], pixels: &mut [[u8; N]]) {
+        if self.translator.is_plain() {
+            // The common case has no tables and no questions in its loop.
+            for (pixel, colour) in pixels.iter_mut().zip(colours) {
+                *pixel = Self::bytes((colour.0 & 0x00ff_ffff) >> self.shift);
             }
+        } else if self.translator.is_reversed() {
+            for (pixel, colour) in pixels.iter_mut().zip(colours) {
+                *pixel = Self::bytes((colour.0 << 8).swap_bytes() >> self.shift);
+            }
+        } else {
+            for (pixel, colour) in pixels.iter_mut().zip(colours) {
+                *pixel = self.pixel(*colour);
+            }
+        }
+    }
+
+    /// Appends colours.
+    pub(super) fn put(&self, colours: &[Colour], out: &mut Vec<u8>) {
+        let start = out.len();
+        out.resize(start + colours.len() * N, 0);
+        self.translate(colours, out[start..].as_chunks_mut::<N>().0);
+    }
+
+    /// Makes `values` those of the colours.
+    pub(super) fn values(&self, colours: &[Colour], values: &mut Vec<u32>) {
+        values.clear();
+        if self.translator.is_plain() {
+            values.extend(colours.iter().map(|colour| (colour.0 & 0x00ff_ffff) >> self.shift));
+        } else {
+            values.extend(colours.iter().map(|colour| self.value(*colour)));
+        }
+    }
+
+    /// Appends values.
+    pub(super) fn put_values(values: &[u32], out: &mut Vec<u8>) {
+        let start = out.len();
+        out.resize(start + values.len() * N, 0);
+        for (pixel, value) in out[start..].as_chunks_mut::<N>().0.iter_mut().zip(values) {
+            *pixel = Self::bytes(*value);
         }
     }
 }

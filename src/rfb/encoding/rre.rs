@@ -17,10 +17,11 @@ const PLACE_BYTES: usize = 8;
 /// The same in CoRRE.
 const COMPACT_PLACE_BYTES: usize = 4;
 
-/// Appends the body of `rect`.
+/// Appends the body of `rect`; in CoRRE (`compact`) it has at most 255 columns and rows.
 pub(super) fn encode(
     source: &dyn TileSource,
     rect: Rect,
+    compact: bool,
     translator: &Translator,
     buf: &mut TileBuf,
     work: &mut Work,
@@ -33,12 +34,18 @@ pub(super) fn encode(
         work.packed.clear();
         let tile: Tile<'_> = source.tile(rect, buf);
         pixels.expand(&tile, width, height, &mut work.packed);
-        put_rects(width, pixels, work, out);
+        put_rects(width, compact, pixels, work, out);
     });
 }
 
 /// Appends the subrectangles of `work.packed`.
-fn put_rects<const N: usize>(width: usize, _: Pixels<'_, N>, work: &mut Work, out: &mut Vec<u8>) {
+fn put_rects<const N: usize>(
+    width: usize,
+    compact: bool,
+    _: Pixels<'_, N>,
+    work: &mut Work,
+    out: &mut Vec<u8>,
+) {
     let Work { packed, values, .. } = work;
     values.extend(packed.as_chunks::<N>().0.iter().map(|bytes| {
         let mut all = [0; 4];
@@ -74,12 +81,19 @@ fn put_rects<const N: usize>(width: usize, _: Pixels<'_, N>, work: &mut Work, ou
         }
         out.put(&Pixels::<N>::bytes(value));
         for number in [x, y, across, down] {
-            out.put_u16(u16::try_from(number).unwrap_or(0));
+            if compact {
+                out.put_u8(u8::try_from(number).unwrap_or(0));
+            } else {
+                out.put_u16(u16::try_from(number).unwrap_or(0));
+            }
         }
         count += 1;
     }
     out[start..start + 4].copy_from_slice(&count.to_be_bytes());
 }
+
+/// Subrectangles may lie upon each other, and a few bytes can paint all of the rectangle; not more often than this.
+const LAYERS: u64 = 64;
 
 /// Decodes one rectangle; goes on where it stopped when data comes in pieces.
 #[derive(Debug, Default)]
@@ -87,20 +101,22 @@ pub struct Decoder {
     /// How many subrectangles are to come; unknown before the background.
     left: Option<u32>,
     compact: bool,
+    /// The pixels that its subrectangles have painted.
+    painted: u64,
 }
 
 impl Decoder {
     /// A decoder for a rectangle in CoRRE.
     #[must_use]
     pub fn compact() -> Self {
-        Self { left: None, compact: true }
+        Self { compact: true, ..Self::default() }
     }
 
     /// Paints as much of a rectangle as there is data for. On [`Stop::NeedMore`] the reader has consumed the
     /// subrectangles that are complete; call again with the same `rect` and what follows them.
     ///
     /// # Errors
-    /// [`DecodeError::Outside`] and [`DecodeError::SubrectOutside`].
+    /// [`DecodeError::Outside`], [`DecodeError::SubrectOutside`] and [`DecodeError::Overpainted`].
     pub fn decode(
         &mut self,
         reader: &mut Reader<'_>,
@@ -142,7 +158,13 @@ impl Decoder {
             if !area.size().rect().contains(rect) {
                 return Err(Stop::Failed(DecodeError::SubrectOutside { rect, size: area.size() }));
             }
-            canvas.fill(Rect { x: area.x + rect.x, y: area.y + rect.y, ..rect }, colour);
+            self.painted += u64::from(rect.area());
+            if self.painted > LAYERS * u64::from(area.area()) {
+                return Err(Stop::Failed(DecodeError::Overpainted(area)));
+            }
+            // Only an empty one can be so far away that this saturates.
+            let (x, y) = (area.x.saturating_add(rect.x), area.y.saturating_add(rect.y));
+            canvas.fill(Rect { x, y, ..rect }, colour);
             left -= 1;
             self.left = Some(left);
         }

@@ -12,7 +12,7 @@ use crate::geometry::Rect;
 use crate::rfb::deflate::{Compressor, Decompressor};
 use crate::rfb::pixel_format::Translator;
 use crate::rfb::tile::{Colour, Tile, TileBuf, TileSource};
-use crate::rfb::wire::{Reader, Stop, Writer};
+use crate::rfb::wire::{NeedMore, Reader, Stop, Writer};
 
 /// The side of a tile in pixels.
 pub const TILE: u16 = 64;
@@ -104,8 +104,7 @@ pub(super) fn encode_tile<const N: usize>(
             any_colours::<N>(width, work);
         }
         Tile::Pixels(colours) => {
-            work.values.clear();
-            work.values.extend(colours.iter().map(|colour| pixels.value(*colour)));
+            pixels.values(colours, &mut work.values);
             any_colours::<N>(width, work);
         }
     }
@@ -204,6 +203,25 @@ fn two_colours<const N: usize>(
     put_palette_run(colour, length, out);
 }
 
+/// About how many bytes `indices` take as runs: one for a pixel that stands alone, two and one more for every 255 pixels for
+/// others.
+fn run_bytes(indices: &[u8]) -> usize {
+    let changes = indices.windows(2).filter(|pair| pair[0] != pair[1]).count();
+    let alone = indices.windows(3).filter(|three| three[0] != three[1] && three[1] != three[2]).count();
+    2 * (changes + 1) - alone + indices.len() / 255
+}
+
+/// Appends a row of indices, so many a byte, the first one in the most significant bits.
+fn pack<const A_BYTE: usize>(row: &[u8], out: &mut Vec<u8>) {
+    let bits = 8 / A_BYTE;
+    let whole = |group: &[u8]| group.iter().fold(0, |byte, index| byte << bits | index);
+    let (groups, rest) = row.as_chunks::<A_BYTE>();
+    out.extend(groups.iter().map(|group| whole(group)));
+    if !rest.is_empty() {
+        out.put_u8(whole(rest) << (8 - bits * rest.len()));
+    }
+}
+
 /// Packed indices or runs of indices, whichever is shorter, for a palette of 2 to 127 colours.
 fn few_colours<const N: usize>(palette: &[u32], indices: &[u8], width: usize, out: &mut Vec<u8>) {
     let height = indices.len() / width.max(1);
@@ -214,20 +232,15 @@ fn few_colours<const N: usize>(palette: &[u32], indices: &[u8], width: usize, ou
     };
     let packed = height * (width * bits).div_ceil(8);
     let raw = indices.len() * N;
-    let mut as_runs = 0;
-    for (_, length) in runs(indices) {
-        as_runs += if length == 1 { 1 } else { 2 + (length - 1) / 255 };
-        if as_runs >= raw {
-            break;
-        }
-    }
+    let as_runs = run_bytes(indices);
     let palette_bytes = palette.len() * N;
     if palette.len() <= PACKED && packed <= as_runs && packed + palette_bytes < raw {
         put_palette::<N>(0, palette, out);
         for row in indices.chunks_exact(width) {
-            for group in row.chunks(8 / bits) {
-                let whole = group.iter().fold(0, |byte, index| byte << bits | index);
-                out.put_u8(whole << (8 - bits * group.len()));
+            match bits {
+                1 => pack::<8>(row, out),
+                2 => pack::<4>(row, out),
+                _ => pack::<2>(row, out),
             }
         }
     } else if as_runs + palette_bytes < raw {
@@ -252,7 +265,9 @@ fn any_colours<const N: usize>(width: usize, work: &mut Work) {
             _ => few_colours::<N>(&work.palette, &work.indices, width, &mut work.packed),
         };
     }
-    let as_runs: usize = runs(&work.values).map(|(_, length)| N + 1 + (length - 1) / 255).sum();
+    // A run takes its pixel and a byte, and one more for every 255 pixels.
+    let changes = work.values.windows(2).filter(|pair| pair[0] != pair[1]).count();
+    let as_runs = (changes + 1) * (N + 1) + work.values.len() / 255;
     if as_runs < work.values.len() * N {
         work.packed.put_u8(PLAIN_RLE);
         for (value, length) in runs(&work.values) {
@@ -261,9 +276,7 @@ fn any_colours<const N: usize>(width: usize, work: &mut Work) {
         }
     } else {
         work.packed.put_u8(RAW);
-        for value in &work.values {
-            work.packed.put(&Pixels::<N>::bytes(*value));
-        }
+        Pixels::<N>::put_values(&work.values, &mut work.packed);
     }
 }
 
@@ -333,6 +346,29 @@ fn pick(palette: &[Colour], index: usize) -> Result<Colour, Stop<DecodeError>> {
     colour.ok_or(Stop::Failed(DecodeError::PaletteIndex { index, length: palette.len() }))
 }
 
+/// Paints rows of indices of so many bits into a packed palette. Returns the largest index, which may be one that the
+/// palette does not have.
+fn unpack<'a, const BITS: usize>(
+    reader: &mut Reader<'_>,
+    palette: &[Colour],
+    rows: impl Iterator<Item = &'a mut [Colour]>,
+) -> Result<usize, NeedMore> {
+    let mut inks = [Colour::BLACK; PACKED];
+    inks.iter_mut().zip(palette).for_each(|(ink, colour)| *ink = *colour);
+    let mut most = 0;
+    for row in rows {
+        let bytes = reader.bytes((row.len() * BITS).div_ceil(8))?;
+        for (group, byte) in row.chunks_mut(8 / BITS).zip(bytes) {
+            for (at, to) in group.iter_mut().enumerate() {
+                let index = usize::from(byte >> (8 - BITS - at * BITS)) & ((1 << BITS) - 1);
+                most = most.max(index);
+                *to = inks[index];
+            }
+        }
+    }
+    Ok(most)
+}
+
 /// The palette of a tile.
 #[derive(Clone, Copy)]
 pub(super) struct Palette {
@@ -389,19 +425,14 @@ pub(super) fn decode_tile<const N: usize>(
             return Ok(());
         }
         2..=16 | PACKED_AGAIN => {
-            let bits = match palette.len() {
-                2 => 1,
-                3..=4 => 2,
-                _ => 4,
+            colours.resize(all, Colour::BLACK);
+            let rows = colours.chunks_exact_mut(width);
+            let most = match palette.len() {
+                2 => unpack::<1>(reader, palette, rows)?,
+                3..=4 => unpack::<2>(reader, palette, rows)?,
+                _ => unpack::<4>(reader, palette, rows)?,
             };
-            for _ in 0..height {
-                let row = reader.bytes((width * bits).div_ceil(8))?;
-                for x in 0..width {
-                    let shift = 8 - bits - x * bits % 8;
-                    let index = usize::from(row[x * bits / 8] >> shift) & ((1 << bits) - 1);
-                    colours.push(pick(palette, index)?);
-                }
-            }
+            pick(palette, most)?;
         }
         PLAIN_RLE => {
             while colours.len() < all {

@@ -1,5 +1,6 @@
 //! Security types (RFC 6143 §7.2): how a viewer proves that it may connect.
 
+pub mod backoff;
 pub mod vnc_auth;
 
 use zeroize::Zeroize;

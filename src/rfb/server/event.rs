@@ -2,8 +2,8 @@
 
 use crate::geometry::{Point, Rect, Region, Size};
 use crate::keysym::Keysym;
-use crate::rfb::message::ClientMessageError;
 use crate::rfb::message::handshake::HandshakeError;
+use crate::rfb::message::{ClientMessageError, ClipboardError};
 use crate::rfb::security::{Security, SecurityType};
 
 /// What a server tells a new viewer.
@@ -55,6 +55,10 @@ pub enum ServerEvent {
     },
     /// The viewer's clipboard has this text now; line ends are `\n`.
     CutText(String),
+    /// The viewer asks for something to be done with the machine (xvp); only after
+    /// [`ServerConnection::enable_xvp`](super::ServerConnection::enable_xvp). What cannot be done is answered by
+    /// [`ServerConnection::refuse_power`](super::ServerConnection::refuse_power).
+    Power(PowerRequest),
     /// The viewer would like a framebuffer of this size. The driver answers by
     /// [`ServerConnection::resize`](super::ServerConnection::resize) or
     /// [`ServerConnection::refuse_resize`](super::ServerConnection::refuse_resize).
@@ -62,6 +66,17 @@ pub enum ServerEvent {
         /// The size asked for, not empty.
         size: Size,
     },
+}
+
+/// What a viewer can ask of a machine (xvp).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PowerRequest {
+    /// Shut down in good order.
+    Shutdown,
+    /// Shut down in good order, and start again.
+    Reboot,
+    /// Start again at once.
+    Reset,
 }
 
 /// Why a connection ended. Each is the viewer's doing except [`Ended`](Self::Ended).
@@ -84,6 +99,9 @@ pub enum ServerError {
     /// The viewer sent a message that does not exist.
     #[error("viewer broke the protocol: {0}")]
     Message(#[from] ClientMessageError),
+    /// The viewer's clipboard message is broken.
+    #[error("viewer broke the protocol: {0}")]
+    Clipboard(#[from] ClipboardError),
     /// The viewer sends what must be answered and does not read the answers.
     #[error("viewer leaves {0} bytes unread and asks for more")]
     UnreadAnswers(usize),

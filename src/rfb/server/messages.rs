@@ -1,11 +1,11 @@
 //! What a viewer sends after the handshake.
 
-use super::event::ResizeRefusal;
+use super::event::{PowerRequest, ResizeRefusal};
 use super::{ServerConnection, ServerError, ServerEvent};
 use crate::geometry::{Rect, Size};
 use crate::keysym::Keysym;
 use crate::rfb::encoding::Encoding;
-use crate::rfb::message::{ClientMessage, Fence, Screen, ServerMessage};
+use crate::rfb::message::{ClientMessage, Fence, Screen, ServerMessage, Xvp};
 use crate::rfb::wire::from_latin1;
 
 /// A viewer that leaves this many bytes unread and goes on to send what must be answered is not one. The output for
@@ -43,8 +43,8 @@ impl ServerConnection {
                 let text = from_latin1(&text).replace("\r\n", "\n");
                 self.events.push_back(ServerEvent::CutText(text));
             }
-            // Neither is offered to viewers.
-            ClientMessage::ExtendedClipboard(_) | ClientMessage::Xvp(_) => {}
+            ClientMessage::ExtendedClipboard(body) => self.handle_clipboard(&body)?,
+            ClientMessage::Xvp(xvp) => self.handle_xvp(xvp),
             ClientMessage::CutTextToSkip { bytes } => self.skip = bytes,
             ClientMessage::SetDesktopSize { size, screens } => self.set_desktop_size(size, &screens),
             ClientMessage::EnableContinuousUpdates { enable, area } => {
@@ -72,11 +72,32 @@ impl ServerConnection {
         if self.updates.wishes().continuous_updates && !std::mem::replace(&mut self.continuous_told, true) {
             self.say(&ServerMessage::EndOfContinuousUpdates)?;
         }
+        if self.updates.wishes().extended_clipboard {
+            self.offer_clipboard()?;
+        }
+        if self.updates.wishes().xvp && self.xvp_enabled && !std::mem::replace(&mut self.xvp_told, true) {
+            self.say(&ServerMessage::Xvp(Xvp { version: Xvp::VERSION, code: Xvp::INIT }))?;
+        }
         Ok(())
     }
 
+    /// What was not offered, and what is not known, is not done.
+    fn handle_xvp(&mut self, xvp: Xvp) {
+        let request = match xvp.code {
+            Xvp::SHUTDOWN => PowerRequest::Shutdown,
+            Xvp::REBOOT => PowerRequest::Reboot,
+            Xvp::RESET => PowerRequest::Reset,
+            _ => return self.refuse_power(),
+        };
+        if self.xvp_told && xvp.version == Xvp::VERSION {
+            self.events.push_back(ServerEvent::Power(request));
+        } else {
+            self.refuse_power();
+        }
+    }
+
     /// Writes a message, behind the update that is under way.
-    fn say(&mut self, message: &ServerMessage<'_>) -> Result<(), ServerError> {
+    pub(super) fn say(&mut self, message: &ServerMessage<'_>) -> Result<(), ServerError> {
         let unread = self.output.len() + self.deferred.len();
         if unread >= UNREAD_BYTES {
             return Err(ServerError::UnreadAnswers(unread));

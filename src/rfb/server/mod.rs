@@ -6,6 +6,7 @@
 //! Deviations from RFC 6143: LastRect is never needed, because an update's rectangles are counted before any of it is
 //! sent; an update that changes the size carries nothing else, as the community's specification advises.
 
+mod clipboard;
 mod event;
 mod handshake;
 mod messages;
@@ -14,15 +15,18 @@ mod wishes;
 
 use std::collections::VecDeque;
 
-pub use super::encoding::pseudo::CursorImage;
-pub use event::{Damage, ResizeRefusal, ServerError, ServerEvent, ServerOptions, UpdateOutcome};
+pub use super::encoding::pseudo::{CursorImage, LedState};
+pub use event::{
+    Damage, PowerRequest, ResizeRefusal, ServerError, ServerEvent, ServerOptions, UpdateOutcome,
+};
 
 use super::message::handshake::{ServerInit, bounded_text};
-use super::message::{ClientForms, ClientMessage, ServerMessage};
+use super::message::{ClientForms, ClientMessage, ServerMessage, Xvp};
 use super::pixel_format::PixelFormat;
 use super::tile::TileSource;
-use super::wire::{Reader, Stop, to_latin1};
+use super::wire::{Reader, Stop};
 use crate::geometry::{Region, Size};
+use clipboard::Clipboard;
 use handshake::Handshake;
 use update::Updates;
 
@@ -48,10 +52,10 @@ enum Phase {
 /// or a request came, and the output has been drained, it calls [`update`](Self::update). How long the handshake may
 /// take is the driver's business; until [`is_ready`](Self::is_ready) nothing but the handshake is answered.
 ///
-/// Memory: about 4 KiB, and 164 KiB more for each compressed stream in use (ZRLE has one, Tight
+/// Memory: about 4 KiB, and 272 KiB more for each compressed stream in use (ZRLE has one, Tight
 /// one to three). The input buffer holds at most one message, 1 MiB
 /// of cut text being the longest; the output grows by at most about 1.3 MiB a call of `update`, by the server's name
-/// or by cut text. An error ends the connection for good.
+/// or by cut text, of which up to 1 MiB is kept while a viewer may ask for it. An error ends the connection for good.
 pub struct ServerConnection {
     phase: Phase,
     /// What the viewer has sent of a message that is not complete.
@@ -70,7 +74,10 @@ pub struct ServerConnection {
     /// Messages that wait for the end of the update that is under way.
     deferred: Vec<u8>,
     bell_due: bool,
-    cut_text_due: Option<Vec<u8>>,
+    clipboard: Clipboard,
+    /// The viewer may ask for shutdown, reboot and reset.
+    xvp_enabled: bool,
+    xvp_told: bool,
     updates: Updates,
 }
 
@@ -93,7 +100,9 @@ impl ServerConnection {
             continuous_told: false,
             deferred: Vec::new(),
             bell_due: false,
-            cut_text_due: None,
+            clipboard: Clipboard::default(),
+            xvp_enabled: false,
+            xvp_told: false,
             updates: Updates::new(options.size),
         }
     }
@@ -244,19 +253,38 @@ impl ServerConnection {
         self.flush_asides();
     }
 
-    /// The server's clipboard has this text now. What Latin-1 lacks becomes `?`; text longer than
-    /// [`CUT_TEXT_BYTES`](super::message::CUT_TEXT_BYTES) is cut. A viewer that is far behind gets only the last.
+    /// The server's clipboard has this text now. It is cut at [`CUT_TEXT_BYTES`](super::message::CUT_TEXT_BYTES). A viewer
+    /// that speaks ExtendedClipboard is told, and gets it when it asks; for others what Latin-1 lacks becomes `?`. A
+    /// viewer that is far behind gets only the last.
     pub fn cut_text(&mut self, text: &str) {
         if self.is_ready() {
-            let mut text = to_latin1(&text[..text.floor_char_boundary(2 * super::message::CUT_TEXT_BYTES)]);
-            text.truncate(super::message::CUT_TEXT_BYTES);
-            self.cut_text_due = Some(text);
+            self.clipboard.set(text);
             self.flush_asides();
         }
     }
 
-    /// The cursor that the viewer shall draw; `None` for an invisible one. A viewer that has never been told one
-    /// shows its own.
+    /// The keyboard's lamps are lit like this now; the viewer is told with the next update if it can take that.
+    pub fn set_leds(&mut self, leds: LedState) {
+        self.updates.set_leds(leds);
+    }
+
+    /// Lets the viewer ask for shutdown, reboot and reset (xvp), which come as [`ServerEvent::Power`]. Off at first; to
+    /// be called before the viewer has said what it understands, that is, with the connection.
+    pub fn enable_xvp(&mut self) {
+        self.xvp_enabled = true;
+    }
+
+    /// The answer "no", or "it failed", to [`ServerEvent::Power`]. There is none for "yes".
+    pub fn refuse_power(&mut self) {
+        if self.xvp_told && self.output.len() < ASIDE_BYTES {
+            let fail = ServerMessage::Xvp(Xvp { version: Xvp::VERSION, code: Xvp::FAIL });
+            let partial = self.updates.is_partial();
+            fail.encode(if partial { &mut self.deferred } else { &mut self.output });
+        }
+    }
+
+    /// The cursor that the viewer shall draw; `None` for an invisible one. It is sent in the best form that the viewer
+    /// knows. A viewer that has never been told one shows its own.
     pub fn set_cursor(&mut self, cursor: Option<CursorImage>) {
         self.updates.set_cursor(cursor);
     }
@@ -291,8 +319,6 @@ impl ServerConnection {
         if std::mem::take(&mut self.bell_due) {
             ServerMessage::Bell.encode(&mut self.output);
         }
-        if let Some(text) = self.cut_text_due.take() {
-            ServerMessage::CutText(text.into()).encode(&mut self.output);
-        }
+        self.clipboard.flush(&mut self.output);
     }
 }

@@ -6,9 +6,9 @@
 //! began with.
 
 use super::event::{Damage, UpdateOutcome};
-use super::wishes::Wishes;
+use super::wishes::{CursorForm, Wishes};
 use crate::geometry::{Point, Rect, Region, Size};
-use crate::rfb::encoding::pseudo::{self, CursorImage, LayoutReason};
+use crate::rfb::encoding::pseudo::{self, CursorImage, LayoutReason, LedState};
 use crate::rfb::encoding::{Encoder, Encoding, PictureEncoding, copyrect, tight};
 use crate::rfb::message::{RectHeader, Screen, ServerMessage};
 use crate::rfb::pixel_format::{ColourModel, PixelFormat, Translator, cube_entry};
@@ -22,6 +22,9 @@ const PLAIN_PIXELS: u32 = 64 * 1024;
 
 /// The most pixels of a rectangle in RRE, which may take 12 bytes for each.
 const RRE_PIXELS: u32 = 16 * 1024;
+
+/// The sides of a rectangle in CoRRE, in pixels: below 256, and whole tiles of other encodings.
+const COMPACT_SIDE: u16 = 240;
 
 /// The most pixels of a compressed rectangle, so that an 80x25 console is one; 1 MiB of 32 bits each if nothing
 /// compresses.
@@ -46,6 +49,7 @@ struct News {
     layout: Option<LayoutReason>,
     name: bool,
     cursor: bool,
+    leds: bool,
     extended_key: bool,
     extended_buttons: bool,
 }
@@ -71,6 +75,7 @@ pub(super) struct Updates {
     screen_size: Size,
     news: News,
     cursor: Option<Option<CursorImage>>,
+    leds: Option<LedState>,
     /// The area whose changes are sent without being asked for (ContinuousUpdates).
     continuous: Option<Rect>,
     /// Bounds of the areas asked for and not answered.
@@ -96,6 +101,7 @@ impl Updates {
             screen_size: size,
             news: News::default(),
             cursor: None,
+            leds: None,
             continuous: None,
             asked: None,
             requested: Region::new(),
@@ -138,10 +144,11 @@ impl Updates {
 
     /// How many rectangles of news the next update has.
     fn news_rects(&self) -> u16 {
-        let News { layout, name, cursor, extended_key, extended_buttons } = &self.news;
+        let News { layout, name, cursor, leds, extended_key, extended_buttons } = &self.news;
         u16::from(layout.is_some())
             + u16::from(*name)
             + u16::from(*cursor)
+            + u16::from(*leds)
             + u16::from(*extended_key)
             + u16::from(*extended_buttons)
     }
@@ -166,7 +173,8 @@ impl Updates {
         news.extended_key = wishes.extended_key && !self.keys_told;
         news.extended_buttons = wishes.extended_buttons && !self.buttons_told;
         news.name &= wishes.desktop_name;
-        news.cursor = wishes.cursor && self.cursor.is_some();
+        news.cursor = wishes.cursor.is_some() && self.cursor.is_some();
+        news.leds = wishes.leds.is_some() && self.leds.is_some();
     }
 
     pub(super) fn wishes(&self) -> &Wishes {
@@ -247,13 +255,20 @@ impl Updates {
     }
 
     pub(super) fn draws_cursor(&self) -> bool {
-        self.wishes.cursor
+        self.wishes.cursor.is_some()
     }
 
     pub(super) fn set_cursor(&mut self, cursor: Option<CursorImage>) {
         if self.cursor.as_ref() != Some(&cursor) {
             self.cursor = Some(cursor);
-            self.news.cursor = self.wishes.cursor;
+            self.news.cursor = self.wishes.cursor.is_some();
+        }
+    }
+
+    pub(super) fn set_leds(&mut self, leds: LedState) {
+        if self.leds != Some(leds) {
+            self.leds = Some(leds);
+            self.news.leds = self.wishes.leds.is_some();
         }
     }
 
@@ -308,6 +323,7 @@ impl Updates {
         pieces.reverse();
         self.flight = Some(Flight { pieces, encoding: self.wishes.picture });
         self.encoder.set_level(self.wishes.level);
+        self.encoder.set_quality(self.wishes.quality);
         let (outcome, more) = self.fly(source, out, MORE_RECTS);
         // Only now it is known how many rectangles the pieces have become.
         let count = u16::try_from(count + more).unwrap_or(u16::MAX);
@@ -398,13 +414,19 @@ impl Updates {
 
     /// An update that only changes the size. The viewer has nothing of the new picture then.
     fn write_size(&mut self, out: &mut Vec<u8>) {
+        let answer = self.news.layout.take();
+        let refusal = answer.filter(|reason| reason.status != 0 && self.wishes.extended_desktop_size);
+        ServerMessage::Update { rects: 1 + u16::from(refusal.is_some()) }.encode(out);
+        if let Some(reason) = refusal {
+            // A viewer takes no size from a refusal: it is told by a rectangle of its own.
+            self.write_layout(reason, out);
+        }
         self.viewer_size = self.screen_size;
         self.asked = None;
         self.requested = self.viewer_size.rect().into();
         self.owed.clear();
-        ServerMessage::Update { rects: 1 }.encode(out);
         if self.wishes.extended_desktop_size {
-            let reason = self.news.layout.take().unwrap_or(LayoutReason::SERVER);
+            let reason = answer.filter(|reason| reason.status == 0).unwrap_or(LayoutReason::SERVER);
             self.write_layout(reason, out);
         } else {
             pseudo::encode_desktop_size(self.viewer_size, out);
@@ -412,7 +434,7 @@ impl Updates {
     }
 
     fn write_news(&mut self, name: &str, out: &mut Vec<u8>) {
-        let News { layout, name: renamed, cursor, extended_key, extended_buttons } =
+        let News { layout, name: renamed, cursor, leds, extended_key, extended_buttons } =
             std::mem::take(&mut self.news);
         if let Some(reason) = layout {
             self.write_layout(reason, out);
@@ -421,7 +443,17 @@ impl Updates {
             pseudo::encode_desktop_name(name, out);
         }
         if cursor {
-            pseudo::encode_cursor(self.cursor.as_ref().and_then(Option::as_ref), &self.translator, out);
+            let image = self.cursor.as_ref().and_then(Option::as_ref);
+            match self.wishes.cursor {
+                Some(CursorForm::Alpha) => pseudo::encode_alpha_cursor(image, out),
+                Some(CursorForm::VMware) => pseudo::encode_vmware_cursor(image, out),
+                Some(CursorForm::TwoColours) => pseudo::encode_x_cursor(image, out),
+                Some(CursorForm::Masked) | None => pseudo::encode_cursor(image, &self.translator, out),
+            }
+        }
+        if leds {
+            let encoding = self.wishes.leds.unwrap_or(Encoding::QEMU_LED_STATE);
+            pseudo::encode_leds(encoding, self.leds.unwrap_or_default(), out);
         }
         if extended_key {
             pseudo::encode_bare(Encoding::QEMU_EXTENDED_KEY, out);
@@ -442,16 +474,19 @@ fn split(region: &Region, encoding: PictureEncoding) -> Vec<Rect> {
         PictureEncoding::Rre => (RRE_PIXELS, 16),
         PictureEncoding::Zlib => (COMPRESSED_PIXELS, 1),
         PictureEncoding::Zrle => (COMPRESSED_PIXELS, 64),
-        PictureEncoding::Tight => (COMPRESSED_PIXELS, 16),
+        PictureEncoding::Tight | PictureEncoding::TightPng => (COMPRESSED_PIXELS, 16),
+        PictureEncoding::CoRre => (RRE_PIXELS, 16),
     };
     let mut rects = region.rects().to_vec();
     rects.sort_unstable_by_key(|rect| (rect.y, rect.x));
     let mut pieces = Vec::with_capacity(rects.len());
     for rect in rects {
         // The tiles' grid is kept, so that only the last piece of a rectangle has broken tiles.
-        let width = rect.width.min(tight::MAX_WIDTH);
+        let compact = encoding == PictureEncoding::CoRre;
+        let (wide, high) = if compact { (COMPACT_SIDE, COMPACT_SIDE) } else { (tight::MAX_WIDTH, u16::MAX) };
+        let width = rect.width.min(wide);
         let rows = u16::try_from(most / u32::from(width.max(1))).unwrap_or(u16::MAX);
-        let rows = (rows / grid * grid).max(grid);
+        let rows = (rows / grid * grid).max(grid).min(high);
         for y in (0..rect.height).step_by(usize::from(rows)) {
             for x in (0..rect.width).step_by(usize::from(width)) {
                 let (width, height) = (width.min(rect.width - x), rows.min(rect.height - y));

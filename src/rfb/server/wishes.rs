@@ -1,17 +1,37 @@
 //! What a viewer understands, from its last SetEncodings (RFC 6143 §7.5.2).
 
-use crate::rfb::encoding::{Encoding, Level, PictureEncoding};
+use crate::rfb::encoding::{Encoding, Level, PictureEncoding, Quality};
+
+/// The rectangle that carries a cursor to a viewer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CursorForm {
+    /// [`Encoding::CURSOR_WITH_ALPHA`]
+    Alpha,
+    /// [`Encoding::VMWARE_CURSOR`]
+    VMware,
+    /// [`Encoding::CURSOR`]
+    Masked,
+    /// [`Encoding::X_CURSOR`]
+    TwoColours,
+}
 
 /// A viewer's abilities; unknown encodings are skipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Wishes {
     pub(super) picture: PictureEncoding,
     pub(super) level: Level,
+    /// How photographic contents may lose something, if they may.
+    pub(super) quality: Option<Quality>,
     pub(super) copy_rect: bool,
     pub(super) desktop_size: bool,
     pub(super) extended_desktop_size: bool,
     pub(super) desktop_name: bool,
-    pub(super) cursor: bool,
+    /// The best of the forms that it knows.
+    pub(super) cursor: Option<CursorForm>,
+    /// The rectangle by which it takes a keyboard's lamps.
+    pub(super) leds: Option<Encoding>,
+    pub(super) extended_clipboard: bool,
+    pub(super) xvp: bool,
     pub(super) fence: bool,
     pub(super) continuous_updates: bool,
     pub(super) extended_key: bool,
@@ -24,11 +44,22 @@ impl Wishes {
         Self {
             picture: PictureEncoding::preferred(encodings),
             level: Level::asked(encodings).unwrap_or_default(),
+            quality: Quality::asked(encodings),
             copy_rect: has(Encoding::COPY_RECT),
             desktop_size: has(Encoding::DESKTOP_SIZE),
             extended_desktop_size: has(Encoding::EXTENDED_DESKTOP_SIZE),
             desktop_name: has(Encoding::DESKTOP_NAME),
-            cursor: has(Encoding::CURSOR),
+            cursor: [
+                (Encoding::CURSOR_WITH_ALPHA, CursorForm::Alpha),
+                (Encoding::VMWARE_CURSOR, CursorForm::VMware),
+                (Encoding::CURSOR, CursorForm::Masked),
+                (Encoding::X_CURSOR, CursorForm::TwoColours),
+            ]
+            .into_iter()
+            .find_map(|(encoding, form)| has(encoding).then_some(form)),
+            leds: [Encoding::QEMU_LED_STATE, Encoding::VMWARE_LED_STATE].into_iter().find(|wish| has(*wish)),
+            extended_clipboard: has(Encoding::EXTENDED_CLIPBOARD),
+            xvp: has(Encoding::XVP),
             fence: has(Encoding::FENCE),
             continuous_updates: has(Encoding::CONTINUOUS_UPDATES),
             extended_key: has(Encoding::QEMU_EXTENDED_KEY),

@@ -51,6 +51,17 @@ impl FontSize {
     pub const ALL: [Self; 5] =
         [Self::Size6x12, Self::Size8x16, Self::Size10x20, Self::Size12x24, Self::Size16x32];
 
+    /// The largest in which a screen of this many characters fits into `space`; the smallest when none does.
+    #[must_use]
+    pub fn fitting(columns: u16, rows: u16, space: Size) -> Self {
+        let fits = |size: &Self| {
+            let cell = Font::builtin(*size).cell();
+            u32::from(columns) * u32::from(cell.width) <= space.width.into()
+                && u32::from(rows) * u32::from(cell.height) <= space.height.into()
+        };
+        Self::ALL.into_iter().rev().find(fits).unwrap_or(Self::Size6x12)
+    }
+
     const fn blob(self) -> &'static [u8] {
         match self {
             Self::Size6x12 => include_bytes!("data/console-6x12.font"),
@@ -275,6 +286,17 @@ mod tests {
             }
         }
         assert!("7x14".parse::<FontSize>().unwrap_err().to_string().contains("10x20"));
+    }
+
+    #[test]
+    fn the_largest_that_fits_is_chosen() {
+        let fitting = |width, height| FontSize::fitting(80, 25, Size::new(width, height)).to_string();
+        assert_eq!(fitting(640, 400), "8x16");
+        assert_eq!(fitting(799, 2000), "8x16");
+        assert_eq!(fitting(2000, 499), "8x16");
+        assert_eq!(fitting(800, 500), "10x20");
+        assert_eq!(fitting(u16::MAX, u16::MAX), "16x32");
+        assert_eq!(fitting(1, 1), "6x12");
     }
 
     #[test]

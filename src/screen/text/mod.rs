@@ -43,6 +43,10 @@ impl TileSource for TextView<'_> {
         )
     }
 
+    fn has_pixels(&self) -> bool {
+        false
+    }
+
     fn tile<'a>(&self, rect: Rect, buf: &'a mut TileBuf) -> Tile<'a> {
         paint::tile(self, rect, buf)
     }

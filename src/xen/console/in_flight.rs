@@ -1,26 +1,30 @@
 //! Guest output between the pty and the history.
 //!
 //! A `read` takes bytes out of a pty for good; a process that is killed before it has recorded them takes them along.
-//! So each read goes into a page of a file, where the next process finds what its predecessor had read and not
-//! recorded.
+//! So each read goes into a few pages of a file, where the next process finds what its predecessor had read and not
+//! recorded. Reads that follow each other at once lie there one behind the other, and are recorded together.
 //!
 //! | offset | bytes | |
 //! |---|---|---|
-//! | 0 | 8 | the history's mark at the time of the read, native-endian |
-//! | 8 | 4088 | what was read, then zeros |
+//! | 0 | 8 | the history's mark at the time of the reads, native-endian |
+//! | 8 | 16376 | what was read, then zeros |
 //!
 //! The bytes are new if the history's mark is still the same; else they were recorded before the kill. Zeros at the end
-//! of what was read cannot be told from the rest of the page and are not restored: a terminal ignores them.
+//! of what was read cannot be told from the rest of the pages and are not restored: a terminal ignores them.
 
 use std::fs::OpenOptions;
 use std::io;
+use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use nix::libc;
 
-use crate::xen::sys::mapping::{FilePage, PAGE};
+use crate::xen::sys::mapping::FilePages;
+
+/// How many pages: what one record of the history takes, rather than one for each read. Reserved for every console.
+const PAGES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(3);
 
 /// Where the bytes are.
 const DATA: usize = 8;
@@ -28,10 +32,10 @@ const DATA: usize = 8;
 /// The mark of a read that no history waits for: what it brought is not restored.
 const NO_MARK: u64 = u64::MAX;
 
-/// A page that survives us.
+/// Pages that survive us.
 #[derive(Debug)]
 pub struct InFlight {
-    page: FilePage,
+    pages: FilePages,
     /// How many bytes at [`DATA`] are not zero.
     length: usize,
 }
@@ -55,44 +59,49 @@ impl InFlight {
         if !file.metadata()?.is_file() {
             return Err(io::Error::other("not a regular file"));
         }
-        let page = FilePage::new(file.as_fd())?;
+        let pages = FilePages::new(file.as_fd(), PAGES)?;
         let mut contents = Vec::new();
-        page.copy_to(0..PAGE.get(), &mut contents);
+        pages.copy_to(0..pages.length(), &mut contents);
         let mut left = contents.split_off(DATA);
         left.truncate(left.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1));
         let length = left.len();
         if contents != mark.to_ne_bytes() {
             left.clear();
         }
-        Ok((Self { page, length }, left))
+        Ok((Self { pages, length }, left))
     }
 
     /// The history has everything that was read, and this mark by now.
     pub fn recorded(&mut self, mark: u64) {
         // In this order: without bytes no mark does harm.
-        let zeros = [0; PAGE.get() - DATA];
-        self.page.write(DATA, &zeros[..self.length]);
+        const ZEROS: [u8; 4096] = [0; 4096];
+        let end = DATA + self.length;
+        for start in (DATA..end).step_by(ZEROS.len()) {
+            self.pages.write(start, &ZEROS[..ZEROS.len().min(end - start)]);
+        }
         self.length = 0;
-        self.page.write(0, &mark.to_ne_bytes());
+        self.pages.write(0, &mark.to_ne_bytes());
     }
 
-    /// One `read` of a pty, appended to `out` and kept.
+    /// The room for further reads, in bytes.
+    pub(super) fn room(&self) -> usize {
+        self.pages.length() - DATA - self.length
+    }
+
+    /// One `read` of a pty, appended to `out` and kept. Where there is no room, what was read before is nobody's concern
+    /// any more, recorded or not.
     ///
     /// # Errors
     /// Those of `read(2)`.
     pub(super) fn read(&mut self, pty: BorrowedFd<'_>, out: &mut Vec<u8>) -> io::Result<usize> {
-        self.release();
-        let count = self.page.read_from(pty, DATA..PAGE.get())?;
-        self.length = count;
-        self.page.copy_to(DATA..DATA + count, out);
-        Ok(count)
-    }
-
-    /// What was read last is nobody's concern any more, recorded or not.
-    fn release(&mut self) {
-        if self.length > 0 {
+        if self.room() == 0 {
             self.recorded(NO_MARK);
         }
+        let start = DATA + self.length;
+        let count = self.pages.read_from(pty, start..self.pages.length())?;
+        self.length += count;
+        self.pages.copy_to(start..start + count, out);
+        Ok(count)
     }
 }
 
@@ -126,9 +135,21 @@ mod tests {
         second.read(pipe(b"x").as_fd(), &mut out).expect("read");
         assert_eq!(InFlight::open(&path, 103).expect("a page").1, b"x", "nothing of the longer one is left");
         assert_eq!(InFlight::open(&path, 104).expect("a page").1, b"");
-        // A read whose predecessor nobody recorded is nobody's either.
+        // Several reads are recorded together.
         second.read(pipe(b"y").as_fd(), &mut out).expect("read");
-        assert_eq!(InFlight::open(&path, 103).expect("a page").1, b"");
+        assert_eq!(InFlight::open(&path, 103).expect("a page").1, b"xy");
+        assert_eq!(out, b"one\0\0xy");
+        second.recorded(105);
+        assert_eq!(InFlight::open(&path, 105).expect("a page").1, b"");
+        // Where nobody records anything, reads go on, and are not restored once one is lost.
+        second.read(pipe(b"old").as_fd(), &mut out).expect("read");
+        while second.room() > 0 {
+            second.read(pipe(&[b'x'; 4096]).as_fd(), &mut out).expect("read");
+        }
+        assert!(InFlight::open(&path, 105).expect("a page").1.starts_with(b"oldxxx"));
+        second.read(pipe(b"new").as_fd(), &mut out).expect("read");
+        assert!(out.ends_with(b"new"));
+        assert_eq!(InFlight::open(&path, 105).expect("a page").1, b"");
     }
 
     #[test]

@@ -36,10 +36,9 @@ use upstream::{Read, Upstream};
 
 pub use crate::xen::event_channel::EventChannel;
 
-/// The most guest output that one [`Console::next`] appends, in bytes: one read of a pty (a Linux line discipline holds
-/// 4095), or a full ring. Not more at once, because in interpose mode a kill between the read and the history loses
-/// what was read, and because one flooding guest shall not hold a thread.
-pub const CHUNK: usize = 4096;
+/// The most guest output that one [`Console::next`] appends, in bytes: a few reads of a pty (a Linux line discipline holds
+/// 4095), or a full ring. Not more at once, because one flooding guest shall not hold a thread.
+pub const CHUNK: usize = 16 * 1024;
 
 /// The most bytes that wait for the guest to take them. A paste fits; a guest that does not read costs no more.
 pub const INPUT_LIMIT: usize = 64 * 1024;

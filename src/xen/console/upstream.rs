@@ -14,6 +14,9 @@ use super::tty::{make_raw, open, system, write_some};
 use super::{CHUNK, ConsoleError};
 use crate::xen::sys::reactor::Watch;
 
+/// The most that one read of a terminal brings, in bytes (Linux `drivers/tty/n_tty.c`).
+const READ: usize = 4096;
+
 /// A pty slave that guest output is read from and typed bytes are written to.
 #[derive(Debug)]
 pub(super) struct Upstream(Watch);
@@ -36,7 +39,7 @@ impl Upstream {
         Ok(Self(Watch::new(slave).map_err(watched)?))
     }
 
-    /// Appends guest output, at most [`CHUNK`] bytes, read by way of `in_flight` where there is such a page.
+    /// Appends guest output, all that is there up to [`CHUNK`] bytes, read by way of `in_flight` where there is one.
     pub(super) fn poll_read(
         &mut self,
         context: &mut Context<'_>,
@@ -44,7 +47,7 @@ impl Upstream {
         out: &mut Vec<u8>,
     ) -> Poll<Read> {
         self.0
-            .poll_read(context, |slave| read_some(slave, in_flight.as_mut(), out))
+            .poll_read(context, |slave| read_all(slave, in_flight.as_mut(), out))
             .map(|read| read.unwrap_or(Read::Gone))
     }
 
@@ -58,6 +61,30 @@ impl Upstream {
             }
         }
         Poll::Ready(())
+    }
+}
+
+/// Reads until there is nothing left for now, or [`CHUNK`] bytes came.
+///
+/// # Errors
+/// Those of [`read_some`], when nothing was read.
+fn read_all(
+    slave: BorrowedFd<'_>,
+    mut in_flight: Option<&mut InFlight>,
+    out: &mut Vec<u8>,
+) -> io::Result<Read> {
+    let start = out.len();
+    loop {
+        match read_some(slave, in_flight.as_deref_mut(), out) {
+            Ok(Read::Output) => {}
+            // What came first is told first; the end will be found again.
+            Ok(Read::Gone) | Err(_) if out.len() > start => return Ok(Read::Output),
+            result => return result,
+        }
+        let room = in_flight.as_ref().map_or(usize::MAX, |in_flight| in_flight.room());
+        if room < READ || out.len() - start > CHUNK - READ {
+            return Ok(Read::Output);
+        }
     }
 }
 
@@ -92,7 +119,7 @@ fn read_some(
 
 fn read_plainly(slave: BorrowedFd<'_>, out: &mut Vec<u8>) -> io::Result<usize> {
     let start = out.len();
-    out.resize(start + CHUNK, 0);
+    out.resize(start + READ, 0);
     let result = nix::unistd::read(slave, &mut out[start..]);
     out.truncate(start + result.unwrap_or(0));
     Ok(result?)

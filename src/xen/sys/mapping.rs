@@ -81,22 +81,29 @@ impl Mapping {
     }
 }
 
-/// A page of a file of ours: what is in it outlives the process, so that a kill does not lose it.
+/// Pages of a file of ours: what is in them outlives the process, so that a kill does not lose it.
 ///
 /// Nobody else writes to the file. Bytes are still moved by address only: a reference would promise the compiler more
 /// than a file can keep.
 #[derive(Debug)]
-pub struct FilePage(Mapping);
+pub struct FilePages(Mapping);
 
-impl FilePage {
-    /// Maps the first page of a file, which must be a regular one. Its blocks are reserved, so that writing to the
-    /// page cannot fail later.
+impl FilePages {
+    /// Maps the first `count` pages of a file, which must be a regular one. Its blocks are reserved, so that writing to
+    /// the pages cannot fail later.
     ///
     /// # Errors
     /// When the file cannot be extended or mapped.
-    pub fn new(file: BorrowedFd<'_>) -> io::Result<Self> {
-        nix::fcntl::posix_fallocate(file, 0, PAGE.get().try_into().map_err(io::Error::other)?)?;
-        Mapping::new(file, 0).map(Self)
+    pub fn new(file: BorrowedFd<'_>, count: NonZeroUsize) -> io::Result<Self> {
+        let length = PAGE.checked_mul(count).ok_or(io::ErrorKind::OutOfMemory)?;
+        nix::fcntl::posix_fallocate(file, 0, length.get().try_into().map_err(io::Error::other)?)?;
+        Mapping::pages(file, 0, count, Access::ReadWrite).map(Self)
+    }
+
+    /// Bytes mapped.
+    #[must_use]
+    pub fn length(&self) -> usize {
+        self.0.length()
     }
 
     /// One `read(2)` of at most `range.len()` bytes that puts them there without a stop in this process's memory.
@@ -105,23 +112,23 @@ impl FilePage {
     /// Those of `read(2)`.
     pub fn read_from(&mut self, source: BorrowedFd<'_>, range: Range<usize>) -> io::Result<usize> {
         let (address, length) = self.place(range);
-        // SAFETY: `place` checked that the kernel writes within the page, which stays mapped as long as `self`.
+        // SAFETY: `place` checked that the kernel writes within the pages, which stay mapped as long as `self`.
         let count = unsafe { libc::read(source.as_raw_fd(), address.as_ptr().cast(), length) };
         usize::try_from(count).map_err(|_| io::Error::last_os_error())
     }
 
-    /// Appends a copy of bytes of the page.
+    /// Appends a copy of bytes of the pages.
     pub fn copy_to(&self, range: Range<usize>, out: &mut Vec<u8>) {
         let (address, length) = self.place(range);
         out.reserve(length);
         // SAFETY: `place` checked the source and `reserve` made the room; the two are different memory. Nobody writes to
-        // the page meanwhile: the file is ours alone, and `read_from` and `write` need `self` exclusively.
+        // the pages meanwhile: the file is ours alone, and `read_from` and `write` need `self` exclusively.
         unsafe { copy_nonoverlapping(address.as_ptr(), out.as_mut_ptr().add(out.len()), length) };
         // SAFETY: these bytes have just been written, and there is room for them.
         unsafe { out.set_len(out.len() + length) };
     }
 
-    /// Writes bytes into the page, after whatever was written before.
+    /// Writes bytes into the pages, after whatever was written before.
     pub fn write(&mut self, start: usize, bytes: &[u8]) {
         let (address, length) = self.place(start..start + bytes.len());
         // A kill between two writes must find the first one done.
@@ -131,10 +138,10 @@ impl FilePage {
         compiler_fence(Ordering::SeqCst);
     }
 
-    /// Where a range of the page is.
+    /// Where a range of the pages is.
     fn place(&self, range: Range<usize>) -> (NonNull<u8>, usize) {
-        assert!(range.start <= range.end && range.end <= PAGE.get(), "{range:?} is not in a page");
-        // SAFETY: the start lies in the page or right behind it.
+        assert!(range.start <= range.end && range.end <= self.0.length(), "{range:?} is not in the pages");
+        // SAFETY: the start lies in the pages or right behind them.
         (unsafe { self.0.address().add(range.start) }, range.len())
     }
 }

@@ -162,7 +162,8 @@ impl Emulator for Ours {
     }
 }
 
-struct Screen(usize, usize);
+/// Columns and rows.
+pub struct Screen(pub usize, pub usize);
 
 impl Dimensions for Screen {
     fn total_lines(&self) -> usize {

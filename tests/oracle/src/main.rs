@@ -2,18 +2,22 @@
 //!
 //! ```text
 //! terminal-oracle captures DIRECTORY    the recorded programs, DIRECTORY/*/input
+//! terminal-oracle bench [NAME]           how fast ours is beside alacritty_terminal, as ratios
 //! terminal-oracle random STREAMS SEED   random streams of sequences; a failing one is made as short as it can be
 //! ```
 //!
 //! A random stream is followed piece by piece until the two differ on a cell, its colours or the cursor: nobody is
 //! believed after that. Recorded programs are followed to their end, and compared wherever the two agree.
 
+mod bench;
 mod emulators;
 mod grammar;
 // The terminal's sources, rather than the crate, which would need all that the product depends on.
 #[allow(dead_code, unused_imports, reason = "not all of it is used here")]
 #[path = "../../../src/keysym.rs"]
 mod keysym;
+#[path = "../../../benches/terminal/streams.rs"]
+mod streams;
 #[allow(dead_code, unused_imports, reason = "not all of it is used here")]
 #[path = "../../../src/terminal/mod.rs"]
 mod terminal;
@@ -174,8 +178,10 @@ fn main() -> ExitCode {
             (Ok(streams), Ok(seed)) => random(streams, seed),
             _ => 1,
         },
+        ["bench"] => bench::bench(None),
+        ["bench", filter] => bench::bench(Some(filter)),
         _ => {
-            println!("usage: terminal-oracle captures DIRECTORY | random STREAMS SEED");
+            println!("usage: terminal-oracle captures DIRECTORY | random STREAMS SEED | bench [NAME]");
             1
         }
     };

@@ -213,11 +213,9 @@ impl Rows {
             match (self.filter, &self.palette[..]) {
                 (FILTER_GRADIENT, _) => gradient::paint(bytes, pixels, &mut self.above, row),
                 (_, []) => pixels.paint(bytes, row),
-                (_, palette @ [_, ..]) if palette.len() <= 2 => {
-                    let bits = bytes.iter().flat_map(|byte| (0..8).map(move |at| byte >> (7 - at) & 1));
-                    paint_indices(bits, palette, row)?;
-                }
-                (_, palette) => paint_indices(bytes.iter().copied(), palette, row)?,
+                (_, [only]) => paint_bits(bytes, [*only; 2], 1, row)?,
+                (_, [first, second]) => paint_bits(bytes, [*first, *second], 2, row)?,
+                (_, palette) => paint_indices(bytes, palette, row)?,
             }
             self.done += 1;
         }
@@ -225,15 +223,35 @@ impl Rows {
     }
 }
 
-fn paint_indices(
-    indices: impl Iterator<Item = u8>,
-    palette: &[Colour],
+/// Paints a row from bits; only the first `length` of the two colours are there.
+fn paint_bits(
+    bytes: &[u8],
+    inks: [Colour; 2],
+    length: usize,
     row: &mut [Colour],
 ) -> Result<(), Stop<DecodeError>> {
-    for (to, index) in row.iter_mut().zip(indices) {
-        let index = usize::from(index);
-        let colour = palette.get(index);
-        *to = *colour.ok_or(Stop::Failed(DecodeError::PaletteIndex { index, length: palette.len() }))?;
+    let mut seen = 0;
+    for (eight, byte) in row.chunks_mut(8).zip(bytes) {
+        seen |= byte >> (8 - eight.len());
+        for (at, to) in eight.iter_mut().enumerate() {
+            *to = inks[usize::from(byte >> (7 - at) & 1)];
+        }
+    }
+    if length == 1 && seen != 0 {
+        return Err(Stop::Failed(DecodeError::PaletteIndex { index: 1, length }));
+    }
+    Ok(())
+}
+
+/// Paints a row from an index a pixel.
+fn paint_indices(bytes: &[u8], palette: &[Colour], row: &mut [Colour]) -> Result<(), Stop<DecodeError>> {
+    // Looked at once, so that the loop below has nothing to decide.
+    let index = usize::from(bytes.iter().copied().max().unwrap_or(0));
+    if index >= palette.len() {
+        return Err(Stop::Failed(DecodeError::PaletteIndex { index, length: palette.len() }));
+    }
+    for (to, index) in row.iter_mut().zip(bytes) {
+        *to = palette[usize::from(*index)];
     }
     Ok(())
 }

@@ -1,14 +1,19 @@
 //! The server's side of Tight.
 
 use super::gather::{Form, Gathered, Simplified, simplify};
-use super::{BARE_BYTES, EXPLICIT_FILTER, FILL, FILTER_PALETTE, red_green_blue, with_tight_pixels};
+use super::png::put_png;
+use super::{
+    BARE_BYTES, EXPLICIT_FILTER, FILL, FILTER_PALETTE, JPEG, PNG, red_green_blue, with_tight_pixels,
+};
 use crate::geometry::Rect;
 use crate::rfb::deflate::Compressor;
 use crate::rfb::encoding::Encoding;
 use crate::rfb::encoding::pixels::Pixels;
+use crate::rfb::encoding::quality::Quality;
 use crate::rfb::encoding::work::Work;
 use crate::rfb::message::RectHeader;
 use crate::rfb::pixel_format::Translator;
+use crate::rfb::plan::{Class, Planner};
 use crate::rfb::tile::{TileBuf, TileSource};
 use crate::rfb::wire::Writer;
 
@@ -35,11 +40,16 @@ pub struct Encoder {
     streams: Streams,
     gathered: Gathered,
     simplified: Simplified,
+    planner: Planner,
+    /// How photographic parts may lose something, if they may.
+    quality: Option<Quality>,
+    /// The encoding is TightPNG: files in place of streams.
+    png: bool,
 }
 
 impl Encoder {
     /// The beginning of a connection's streams, at one of zlib's compression levels.
-    pub(in crate::rfb::encoding) fn new(level: u8) -> Self {
+    pub(in crate::rfb::encoding) fn new(level: u8, png: bool) -> Self {
         Self {
             rgb: red_green_blue(),
             streams: Streams {
@@ -51,7 +61,19 @@ impl Encoder {
             },
             gathered: Gathered::default(),
             simplified: Simplified::default(),
+            planner: Planner::default(),
+            quality: None,
+            png,
         }
+    }
+
+    /// From now on photographic parts may lose something, or nothing may.
+    pub(in crate::rfb::encoding) fn set_quality(&mut self, quality: Option<Quality>) {
+        self.quality = quality;
+    }
+
+    fn number(&self) -> Encoding {
+        if self.png { Encoding::TIGHT_PNG } else { Encoding::TIGHT }
     }
 
     /// Goes on at another compression level; the streams begin anew.
@@ -81,7 +103,68 @@ impl Encoder {
             let tile = simplify(source.tile(band, buf), width, work, &mut self.simplified);
             self.gathered.add(&tile, usize::from(band.height), true);
         }
-        self.streams.put_body(&mut self.gathered, translator, &self.rgb, out);
+        self.put_body(translator, out);
+    }
+
+    fn put_body(&mut self, translator: &Translator, out: &mut Vec<u8>) {
+        let Self { gathered, streams, rgb, .. } = self;
+        if self.png && gathered.form != Form::Solid {
+            streams.packed.clear();
+            if put_png(gathered, &mut streams.packed) {
+                put_file(PNG, &streams.packed, out);
+                return;
+            }
+            // There is no other form; that it has come to this is not known to happen.
+            gathered.begin(gathered.width);
+        }
+        streams.put_body(gathered, translator, rgb, out);
+    }
+
+    /// Appends `rect` as the plan says. Returns the number of rectangles.
+    fn encode_planned(
+        &mut self,
+        source: &dyn TileSource,
+        rect: Rect,
+        translator: &Translator,
+        buf: &mut TileBuf,
+        work: &mut Work,
+        out: &mut Vec<u8>,
+    ) -> u16 {
+        // A JPEG has more colours than a format of 8 bits.
+        let quality = self.quality.filter(|_| translator.bytes() > 1);
+        let plan = self.planner.plan(source, rect, quality.is_some(), buf);
+        for (part, class) in &plan {
+            RectHeader { rect: *part, encoding: self.number() }.encode(out);
+            let jpeg = quality.filter(|_| *class == Class::Photo);
+            if !jpeg.is_some_and(|quality| self.put_jpeg(quality, source, *part, buf, out)) {
+                self.encode(source, *part, translator, buf, work, out);
+            }
+        }
+        u16::try_from(plan.len()).unwrap_or(u16::MAX)
+    }
+
+    /// Appends a body of JPEG. False, and nothing is appended, when that is not possible.
+    fn put_jpeg(
+        &mut self,
+        quality: Quality,
+        source: &dyn TileSource,
+        rect: Rect,
+        buf: &mut TileBuf,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        let Self { rgb, streams: Streams { portion, packed, .. }, .. } = self;
+        portion.clear();
+        packed.clear();
+        let pixels = Pixels::<3>::new(rgb, 0);
+        let tile = source.tile(rect, buf);
+        pixels.expand(&tile, usize::from(rect.width), usize::from(rect.height), portion);
+        let done = quality.put_jpeg(portion, rect.width, rect.height, packed);
+        // A length has 22 bits.
+        if done && packed.len() < 1 << 22 {
+            put_file(JPEG, packed, out);
+            return true;
+        }
+        false
     }
 
     /// Appends `rect` as rectangles, each with its header, cut between bands where their forms differ. Returns how
@@ -95,25 +178,31 @@ impl Encoder {
         work: &mut Work,
         out: &mut Vec<u8>,
     ) -> u16 {
-        let Self { rgb, streams, gathered, simplified } = self;
+        if source.has_pixels() {
+            return self.encode_planned(source, rect, translator, buf, work, out);
+        }
+        let number = self.number();
         let width = usize::from(rect.width);
         let (mut count, mut done) = (0, Rect { height: 0, ..rect });
-        gathered.begin(width);
+        self.gathered.begin(width);
+        // Not in `self`, so that what is gathered can be written while the next band waits.
+        let mut simplified = std::mem::take(&mut self.simplified);
         for band in bands(rect) {
-            let tile = simplify(source.tile(band, buf), width, work, simplified);
+            let tile = simplify(source.tile(band, buf), width, work, &mut simplified);
             let rows = usize::from(band.height);
-            if gathered.held() >= ENOUGH_BYTES || !gathered.add(&tile, rows, false) {
-                RectHeader { rect: done, encoding: Encoding::TIGHT }.encode(out);
-                streams.put_body(gathered, translator, rgb, out);
+            if self.gathered.held() >= ENOUGH_BYTES || !self.gathered.add(&tile, rows, false) {
+                RectHeader { rect: done, encoding: number }.encode(out);
+                self.put_body(translator, out);
                 count += 1;
                 done = Rect { height: 0, ..band };
-                gathered.begin(width);
-                gathered.add(&tile, rows, false);
+                self.gathered.begin(width);
+                self.gathered.add(&tile, rows, false);
             }
             done.height += band.height;
         }
-        RectHeader { rect: done, encoding: Encoding::TIGHT }.encode(out);
-        streams.put_body(gathered, translator, rgb, out);
+        self.simplified = simplified;
+        RectHeader { rect: done, encoding: number }.encode(out);
+        self.put_body(translator, out);
         count + 1
     }
 }
@@ -191,9 +280,7 @@ impl Streams {
         let Self { streams, level, portion, packed, .. } = self;
         if length < BARE_BYTES {
             out.put(&gathered.data);
-            for colour in &gathered.pixels {
-                out.put(&pixels.pixel(*colour));
-            }
+            pixels.put(&gathered.pixels, out);
             return;
         }
         let stream = streams[usize::from(stream)].get_or_insert_with(|| Compressor::with_level(*level));
@@ -201,9 +288,7 @@ impl Streams {
         stream.write(&gathered.data, packed);
         for some in gathered.pixels.chunks(PORTION_PIXELS) {
             portion.clear();
-            for colour in some {
-                portion.put(&pixels.pixel(*colour));
-            }
+            pixels.put(some, portion);
             stream.write(portion, packed);
         }
         stream.flush(packed);
@@ -215,6 +300,13 @@ impl Streams {
     fn renew(&mut self, stream: u8) -> u8 {
         u8::from(std::mem::take(&mut self.renewed[usize::from(stream)])) << stream
     }
+}
+
+/// Appends a body that is a whole file.
+fn put_file(control: u8, file: &[u8], out: &mut Vec<u8>) {
+    out.put_u8(control);
+    put_length(file.len(), out);
+    out.put(file);
 }
 
 /// Appends a length below 2^22: seven bits, seven and eight, as many bytes as it takes.

@@ -2,8 +2,9 @@
 //! indices behind a palette, or as plain pixels, the latter three through zlib streams that last as long as the
 //! connection.
 //!
-//! The encoder uses the streams 0 for pixels, 1 for bits and 2 for indices, so that each sees one kind of data. It
-//! sends neither JPEG nor gradients, which are for pictures and cost sharpness or time. The decoder takes both; not,
+//! The encoder uses the streams 0 for pixels, 1 for bits and 2 for indices, so that each sees one kind of data. A
+//! screen of pixels is cut as [`plan`](crate::rfb::plan) says; photographic parts go as JPEG when the viewer asks for a
+//! level of quality. It sends no gradients, which cost time. The decoder takes both; not,
 //! however, "basic compression without zlib", which no known server sends by default.
 //! A two-colour tile's bits are Tight's bits already: they go into the stream as they are.
 
@@ -11,6 +12,7 @@ mod decoder;
 mod encoder;
 mod gather;
 mod gradient;
+mod png;
 
 pub use decoder::{Decoder, Images};
 pub use encoder::Encoder;
