@@ -238,6 +238,25 @@ async fn indices_that_make_no_sense_are_an_error_that_names_the_ring() {
     assert_eq!(host.memory.peek(4), 4096u32.to_ne_bytes());
 }
 
+/// Closing an event channel that a restore has taken away kills a Linux guest's process.
+#[tokio::test]
+async fn restored_stream_keeps_its_descriptor_open_and_unmaps() {
+    let (host, client, _server) = pair(sizes(4096, 4096)).await;
+    drop(client);
+    let alive = Arc::new(());
+    let client = host.connect_with(&alive).expect("a client");
+    let open = |host: &Host| host.client_descriptors();
+    let before = open(&host);
+    client.was_restored();
+    drop(client);
+    assert_eq!(Arc::strong_count(&alive), 1, "memory is given back");
+    assert_eq!(open(&host), before, "the descriptor is not");
+    let client = host.connect().expect("a client");
+    assert_eq!(open(&host), before + 1);
+    drop(client);
+    assert_eq!(open(&host), before, "without a restore it is closed");
+}
+
 /// A peer that sends events and nothing else.
 #[tokio::test]
 async fn flood_of_events_costs_a_bounded_number_of_wake_ups() {

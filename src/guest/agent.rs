@@ -291,6 +291,9 @@ impl Agent {
             Waited::Client(mut stream) => {
                 info!("the host has connected by vchan");
                 let outcome = self.serve(display, &mut *stream, home).await;
+                if matches!(outcome, Outcome::Moved) {
+                    stream.was_restored();
+                }
                 // The nodes go before the stream does: who sees the end finds nothing to connect to.
                 self.withdraw(home.as_ref(), &directory).await;
                 return outcome;
@@ -312,7 +315,6 @@ impl Agent {
         home: &mut Home,
         patience: Option<Duration>,
     ) -> Waited {
-        let mut accept = std::pin::pin!(server.accept());
         let has_other_way = self.target(Some(home)).await.is_ok();
         let start = Instant::now();
         let mut deadline = patience.filter(|_| has_other_way).map(|patience| start + patience);
@@ -324,15 +326,18 @@ impl Agent {
                 }
             };
             tokio::select! {
-                client = &mut accept => return match client {
-                    Ok(stream) => Waited::Client(Box::new(stream)),
+                client = server.client() => return match client {
+                    Ok(()) => Waited::Client(Box::new(server.into_stream())),
                     Err(error) => Waited::Broken(error),
                 },
                 () = display.closed() => return Waited::DisplayGone,
                 () = late => return Waited::Nobody,
                 () = self.stop.cancelled() => return Waited::Stopped,
                 news = home.news() => match news {
-                    News::Moved => return Waited::Moved,
+                    News::Moved => {
+                        server.into_stream().was_restored();
+                        return Waited::Moved;
+                    }
                     News::Offers => {}
                 },
             }

@@ -204,6 +204,18 @@ impl Host {
         (count(&self.server), count(&self.client))
     }
 
+    /// Open descriptors of the client's port.
+    pub fn client_descriptors(&self) -> usize {
+        let id = |path: &std::path::Path| std::fs::read_to_string(path).ok();
+        let own =
+            format!("/proc/self/fdinfo/{}", std::os::fd::AsRawFd::as_raw_fd(&self.client.event.as_fd()));
+        let identity =
+            |text: String| text.lines().find(|line| line.starts_with("eventfd-id")).map(str::to_owned);
+        let own = id(own.as_ref()).and_then(identity).expect("an eventfd's identity");
+        let all = std::fs::read_dir("/proc/self/fdinfo").expect("descriptors").flatten();
+        all.filter(|entry| id(&entry.path()).and_then(identity).as_ref() == Some(&own)).count()
+    }
+
     /// What the kernel does when the client's process is killed.
     pub fn client_was_killed(&self) {
         self.memory.poke(20, &[0]);

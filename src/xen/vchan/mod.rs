@@ -140,12 +140,26 @@ impl VchanServer {
         self.event_channel
     }
 
-    /// Waits for the client. Dropping the future ends the server.
+    /// Waits until the client is there.
     ///
     /// # Errors
     /// When the event channel is broken, or the client came and went while nobody waited.
+    pub async fn client(&self) -> io::Result<()> {
+        poll_fn(|context| self.stream.poll_peer(context)).await
+    }
+
+    /// The stream to the client.
+    #[must_use]
+    pub fn into_stream(self) -> VchanStream {
+        self.stream
+    }
+
+    /// Waits for the client. Dropping the future ends the server.
+    ///
+    /// # Errors
+    /// As [`Self::client`].
     pub async fn accept(self) -> io::Result<VchanStream> {
-        poll_fn(|context| self.stream.poll_peer(context)).await?;
+        self.client().await?;
         Ok(self.stream)
     }
 }

@@ -38,6 +38,8 @@ struct State {
     throttle: Throttle,
     /// When a masked channel may have events again.
     wait: Option<Pin<Box<Sleep>>>,
+    /// The event channel is no more, and its descriptor must stay open.
+    restored: bool,
 }
 
 impl VchanStream {
@@ -48,7 +50,7 @@ impl VchanStream {
     pub fn new(end: End, channel: Box<dyn EventChannel>, events: OwnedFd) -> Result<Self, VchanError> {
         let events = Watch::new(events).map_err(VchanError::system("watch the event channel"))?;
         let throttle = Throttle::new(Instant::now());
-        let state = State { end, channel, waiting: [None, None], throttle, wait: None };
+        let state = State { end, channel, waiting: [None, None], throttle, wait: None, restored: false };
         Ok(Self { state: Mutex::new(state), events })
     }
 
@@ -112,6 +114,13 @@ impl VchanStream {
                 Peer::Gone => return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
             }
         }
+    }
+
+    /// This guest has been restored or migrated: its event channels are gone without having been closed. From now on the
+    /// descriptor of this one stays open until the process ends, because closing it then is a fault of the Linux kernel
+    /// (`BUG_ON` in `evtchn_unbind_from_user`, `drivers/xen/evtchn.c`) that kills the process.
+    pub fn was_restored(&self) {
+        self.lock().restored = true;
     }
 
     /// Sends an event to the peer.
@@ -252,6 +261,11 @@ impl AsyncWrite for VchanStream {
 impl Drop for VchanStream {
     fn drop(&mut self) {
         let mut state = self.lock();
+        if state.restored {
+            // Another descriptor of the same open device keeps that open. Without one, the fault cannot be helped.
+            std::mem::forget(self.events.as_fd().try_clone_to_owned());
+        }
+        // Also then: it may have been another change that looked like a restore, with the peer still there.
         state.end.leave();
         // The peer looks at its live byte when it has an event; unmapping sends another one, later.
         let _ = state.channel.notify(self.events.as_fd());
