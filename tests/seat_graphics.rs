@@ -197,6 +197,15 @@ fn a_display_that_always_has_something_small_is_asked_sixty_times_a_second() {
     }
     let asked = scene.display(display).requests - before;
     assert!((50..=66).contains(&asked), "{asked} requests in a second");
+    // An echo is not held back.
+    for n in 0..100 {
+        let before = scene.display(display).requests;
+        scene.viewer(0).type_text("x");
+        scene.turn();
+        scene.display(display).fill(Rect::new(0, 0, 16, 16), |_, y| n + u32::from(y));
+        scene.turn();
+        assert!(scene.display(display).requests > before, "the echo of key {n} waits");
+    }
     // A film is not held back.
     scene.now += Duration::from_millis(20);
     scene.seat.handle_timeout(scene.now);

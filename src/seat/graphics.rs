@@ -32,7 +32,8 @@ const FIRST: Duration = Duration::from_secs(1);
 const TORN: Duration = Duration::from_millis(50);
 
 /// An update of no more pixels is a small one. Small ones come at the pace of frames ([`Pace::FRAMES`]): there are servers
-/// that answer every request at once with a pointer that they draw, and nobody sees more than 60 of those a second.
+/// that answer every request at once with a pointer that they draw, and nobody sees more than 60 of those a second. What
+/// a viewer types or moves brings fresh credit, so that no echo waits.
 /// Larger ones cost their server enough to be slower by themselves, or are a film.
 const SMALL_PIXELS: u64 = 64 * 64;
 
@@ -190,6 +191,13 @@ impl Graphics {
     /// Passes a key on.
     pub(super) fn key(&mut self, keysym: Keysym, keycode: Option<u32>, pressed: bool) {
         self.connection.key(keysym, keycode, pressed);
+        self.expect_answer();
+    }
+
+    /// Somebody did something: what the display answers is wanted at once, however much it has said before.
+    fn expect_answer(&mut self) {
+        self.small = Credit::new(Pace::FRAMES);
+        self.ask_at = None;
     }
 
     /// Passes the pointer on; returns where it was put, which is inside of the picture.
@@ -197,6 +205,7 @@ impl Graphics {
         let size = self.size();
         let (x, y) = (x.min(size.width.saturating_sub(1)), y.min(size.height.saturating_sub(1)));
         self.connection.pointer(buttons, x, y);
+        self.expect_answer();
         self.pointer_moved(Point { x, y });
         (x, y)
     }
