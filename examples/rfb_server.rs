@@ -55,7 +55,7 @@ fn serve(mut stream: TcpStream) -> Result<()> {
         ball = next;
         paint(&mut screen, both, ball);
         damage.add(both);
-        if server.update(&screen, Damage { copy: None, region: &damage }) != UpdateOutcome::Nothing {
+        if server.update(&screen, Damage { copies: &[], region: &damage }) != UpdateOutcome::Nothing {
             damage.clear();
         }
         stream.write_all(server.output())?;

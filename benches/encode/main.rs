@@ -186,7 +186,7 @@ fn serve(mut stream: UnixStream, source: &dyn TileSource) {
         output.clear();
         let damage = Region::new();
         if server.wants_update()
-            && server.update(source, Damage { copy: None, region: &damage }) != UpdateOutcome::Nothing
+            && server.update(source, Damage { copies: &[], region: &damage }) != UpdateOutcome::Nothing
         {
             continue;
         }

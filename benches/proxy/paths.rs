@@ -6,6 +6,9 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::time::{clock_getcpuclockid, clock_gettime};
+use nix::unistd::Pid;
+
 use crate::guest::raw_pty;
 use crate::host::{Host, eventually};
 
@@ -40,16 +43,20 @@ pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port()
 }
 
-fn await_listener(address: SocketAddr) {
+/// False when nobody listens after a while.
+fn await_listener(address: SocketAddr) -> bool {
     let start = Instant::now();
     loop {
         // Asking by a connection would use up the one that a splice serves.
         let table = fs::read_to_string("/proc/net/tcp").unwrap_or_default();
         let listens = format!(":{:04X} 00000000:0000 0A", address.port());
         if table.contains(&listens) {
-            return;
+            return true;
         }
-        assert!(start.elapsed() < Duration::from_secs(20), "nobody listens on {address}");
+        if start.elapsed() > Duration::from_secs(20) {
+            println!("(nobody listens on {address})");
+            return false;
+        }
         thread::sleep(Duration::from_millis(20));
     }
 }
@@ -64,8 +71,7 @@ impl Path {
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().ok()?;
         let process = Some(child.id());
         let keeps = Keeps::Child(Ended(child));
-        await_listener(address);
-        Some(Self { name, address, process, _keeps: keeps })
+        await_listener(address).then_some(Self { name, address, process, _keeps: keeps })
     }
 
     /// A splice for one connection; `None` when socat is not installed.
@@ -114,14 +120,10 @@ impl Path {
     }
 }
 
-/// The CPU time of all threads of a process (`sched-stats`: the first number of schedstat, in nanoseconds).
+/// The CPU time of a process, with that of threads that have ended (`clock_getcpuclockid(3)`).
 pub(crate) fn cpu_of(process: u32) -> Duration {
-    let threads = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
-    let nanoseconds = threads
-        .filter_map(|thread| fs::read_to_string(thread.path().join("schedstat")).ok())
-        .filter_map(|text| text.split_whitespace().next().and_then(|number| number.parse::<u64>().ok()))
-        .sum();
-    Duration::from_nanos(nanoseconds)
+    let pid = Pid::from_raw(i32::try_from(process).expect("a process id"));
+    clock_getcpuclockid(pid).and_then(clock_gettime).map(Duration::from).unwrap_or_default()
 }
 
 /// True when a server answers there.

@@ -4,62 +4,69 @@
 //! A screen of pixels has no generations: what an upstream says to have changed is added to each viewer's debt at
 //! once. The debt is a bounded region, so that a viewer that does not read costs no more than one that does.
 
-use super::{Copy, Damage};
-use crate::geometry::{Point, Rect, Size};
+use crate::geometry::{Point, Rect, Region, Size};
 
 /// A move is not worth having when more than this part of what it moves has to be painted anyway.
 const USELESS: u64 = 2;
 
-/// The debt towards one viewer.
+/// The most moves that a debt keeps; what further ones move counts as changed.
+const COPIES: usize = 128;
+
+/// The debt towards one viewer: moves of what it has, one after the other, and then what is to be painted.
 #[derive(Debug, Clone, Default)]
 pub struct PixelDebt {
-    damage: Damage,
+    copies: Vec<(Rect, Point)>,
+    region: Region,
 }
 
 impl PixelDebt {
     /// A viewer that has nothing of a screen of this size.
     #[must_use]
     pub fn everything(size: Size) -> Self {
-        Self { damage: Damage { copy: None, region: size.rect().into() } }
+        Self { copies: Vec::new(), region: size.rect().into() }
     }
 
-    /// What the viewer's picture lacks.
+    /// What the viewer has to move, in this order: the destination, and the upper left corner of where the pixels are. The
+    /// two may overlap.
     #[must_use]
-    pub const fn damage(&self) -> &Damage {
-        &self.damage
+    pub fn copies(&self) -> &[(Rect, Point)] {
+        &self.copies
+    }
+
+    /// What is to be painted after the moves.
+    #[must_use]
+    pub const fn region(&self) -> &Region {
+        &self.region
     }
 
     /// True when its picture is the screen's.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.damage.is_empty()
+        self.copies.is_empty() && self.region.is_empty()
     }
 
     /// The debt is paid.
     pub fn clear(&mut self) {
-        self.damage.copy = None;
-        self.damage.region.clear();
+        self.copies.clear();
+        self.region.clear();
     }
 
     /// These pixels of the screen have changed.
     pub fn changed(&mut self, rect: Rect) {
-        self.damage.region.add(rect);
-        if let Some(copy) = self.damage.copy
-            && self.damage.region.rects().iter().any(|rect| rect.contains(copy.destination))
+        self.region.add(rect);
+        // A move whose result is painted over is of no use, if no later one takes from it.
+        while let Some((destination, _)) = self.copies.last()
+            && self.region.rects().iter().any(|rect| rect.contains(*destination))
         {
-            self.damage.copy = None;
+            self.copies.pop();
         }
     }
 
-    /// The pixels at `source` have been copied to `destination`; the two may overlap. Passed on as a copy where one
-    /// such move (of one or several rectangles that make one) happened since the debt was last paid; else the
-    /// destination counts as changed.
+    /// The pixels at `source` have been copied to `destination`; the two may overlap.
     pub fn moved(&mut self, destination: Rect, source: Point) {
-        let Some(whole) = self.joined(destination, source) else { return self.changed(destination) };
         let origin = Rect { x: source.x, y: source.y, ..destination };
         // What the viewer does not have at the origin, it will not have at the destination.
         let wrong: Vec<Rect> = self
-            .damage
             .region
             .rects()
             .iter()
@@ -72,44 +79,18 @@ impl PixelDebt {
             })
             .collect();
         let lost: u64 = wrong.iter().map(|rect| u64::from(rect.area())).sum();
-        if lost * USELESS > u64::from(destination.area()) {
+        if lost * USELESS > u64::from(destination.area()) || self.copies.len() >= COPIES {
             return self.changed(destination);
         }
-        self.damage.region.remove(destination);
-        self.damage.copy = Some(whole);
-        wrong.into_iter().for_each(|rect| self.damage.region.add(rect));
-    }
-
-    /// The one copy that this move and the one that is known make; `None` when they make none.
-    fn joined(&self, destination: Rect, source: Point) -> Option<Copy> {
-        let this = Copy { destination, source };
-        let Some(known) = self.damage.copy else { return Some(this) };
-        let by = |copy: Copy| {
-            (
-                i32::from(copy.destination.x) - i32::from(copy.source.x),
-                i32::from(copy.destination.y) - i32::from(copy.source.y),
-            )
-        };
-        let origin = Rect { x: source.x, y: source.y, ..destination };
-        // The two are sent as one, from the picture before both: the second must not move what the first has written.
-        if by(this) != by(known) || !origin.intersect(known.destination).is_empty() {
-            return None;
-        }
-        let both = known.destination.union(destination);
-        let exact = u64::from(both.area())
-            == u64::from(known.destination.area()) + u64::from(destination.area())
-            && known.destination.intersect(destination).is_empty();
-        exact.then(|| Copy {
-            destination: both,
-            source: Point { x: known.source.x.min(source.x), y: known.source.y.min(source.y) },
-        })
+        self.region.remove(destination);
+        self.copies.push((destination, source));
+        wrong.into_iter().for_each(|rect| self.region.add(rect));
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::geometry::Region;
     use proptest::prelude::*;
 
     const SIDE: u16 = 24;
@@ -168,10 +149,10 @@ mod tests {
     }
 
     fn pay(viewer: &mut Pixels, debt: &mut PixelDebt, screen: &Pixels) {
-        if let Some(copy) = debt.damage().copy {
-            viewer.copy(copy.destination, copy.source);
+        for (destination, source) in debt.copies() {
+            viewer.copy(*destination, *source);
         }
-        for rect in debt.damage().region.rects() {
+        for rect in debt.region().rects() {
             viewer.paint(*rect, |at| screen.0[at]);
         }
         debt.clear();
@@ -203,14 +184,16 @@ mod tests {
     }
 
     #[test]
-    fn a_scroll_in_bands_is_one_copy() {
+    fn a_scroll_in_pieces_stays_a_scroll() {
         let mut debt = PixelDebt::default();
-        for band in 0..4 {
-            debt.moved(Rect::new(0, band * 16, 640, 16), Point { x: 0, y: 100 + band * 16 });
-        }
-        let copy = Copy { destination: Rect::new(0, 0, 640, 64), source: Point { x: 0, y: 100 } };
-        assert_eq!(*debt.damage(), Damage { copy: Some(copy), region: Region::new() });
+        let moves: Vec<_> = (0..4)
+            .map(|band| (Rect::new(0, band * 16, 640, 16), Point { x: 0, y: 100 + band * 16 }))
+            .collect();
+        moves.iter().for_each(|(destination, source)| debt.moved(*destination, *source));
+        assert_eq!((debt.copies(), debt.region().is_empty()), (&moves[..], true));
         debt.changed(Rect::new(0, 0, 640, 80));
-        assert_eq!(debt.damage().copy, None);
+        assert!(debt.copies().is_empty(), "what is painted over need not be moved");
+        (0..1000).for_each(|n| debt.moved(Rect::new(n % 100, 200, 1, 1), Point { x: 300, y: 300 }));
+        assert!(debt.copies().len() <= COPIES);
     }
 }

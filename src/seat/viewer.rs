@@ -14,7 +14,7 @@ use super::pointer::{Pointer, ToldPointer};
 use super::policy::ClipboardPolicy;
 use super::search::Search;
 use super::vt::VtNumber;
-use crate::geometry::{Rect, Region, Size};
+use crate::geometry::{Point, Rect, Region, Size};
 use crate::rfb::encoding::pseudo::LedState;
 use crate::rfb::server::{CursorImage, Damage, ServerConnection, UpdateOutcome};
 use crate::rfb::tile::TileSource;
@@ -257,7 +257,7 @@ impl Viewer {
             Shown::Pixels(graphics) => {
                 let pointer = self.pointer(graphics);
                 let mut debt = std::mem::take(&mut self.debt);
-                if self.update(graphics.canvas(), debt.damage(), pointer, now) {
+                if self.update(graphics.canvas(), debt.copies(), debt.region(), pointer, now) {
                     debt.clear();
                 }
                 self.debt = debt;
@@ -316,7 +316,8 @@ impl Viewer {
         }
         self.frame_at = None;
         let begins = !self.begun;
-        if self.update(&view, &damage, None, now) {
+        let copy = damage.copy.map(|copy| (copy.destination, copy.source));
+        if self.update(&view, copy.as_slice(), &damage.region, None, now) {
             if begins {
                 self.frames.take(now);
             }
@@ -328,24 +329,22 @@ impl Viewer {
     fn update(
         &mut self,
         screen: &dyn TileSource,
-        damage: &crate::screen::Damage,
+        copies: &[(Rect, Point)],
+        region: &Region,
         pointer: Option<&Sprite>,
         now: Instant,
     ) -> bool {
         let notice = self.notice.as_mut().map(|notice| notice.place(screen.size(), now));
-        let copy = damage.copy.map(|copy| (copy.destination, copy.source));
         let outcome = if notice.is_none() && pointer.is_none() && self.uncovered.is_empty() {
-            self.connection.update(screen, Damage { copy, region: &damage.region })
+            self.connection.update(screen, Damage { copies, region })
         } else {
             // What lies over the picture must not move with it.
-            let mut region = damage.region.clone();
+            let mut region = region.clone();
             region.add_region(&self.uncovered);
-            if let Some((destination, _)) = copy {
-                region.add(destination);
-            }
+            copies.iter().for_each(|(destination, _)| region.add(*destination));
             let sprites: Vec<&Sprite> = pointer.into_iter().chain(notice).collect();
             let source = Overlaid { below: screen, sprites: &sprites };
-            self.connection.update(&source, Damage { copy: None, region: &region })
+            self.connection.update(&source, Damage { copies: &[], region: &region })
         };
         if outcome == UpdateOutcome::Nothing {
             return false;

@@ -47,7 +47,7 @@ pub fn server_input(data: &[u8]) {
         }
         if piece & 3 != 2 {
             let damage = Region::from(size.rect());
-            server.update(&screen, Damage { copy: None, region: &damage });
+            server.update(&screen, Damage { copies: &[], region: &damage });
         }
         assert!(server.output().len() < OUTPUT_BYTES);
         if piece & 1 == 1 {

@@ -30,7 +30,7 @@ struct Pair {
 impl Pair {
     /// Moves what both have said, and lets the server update.
     fn turn(&mut self) -> bool {
-        let damage = Damage { copy: self.copy, region: &self.damage };
+        let damage = Damage { copies: self.copy.as_slice(), region: &self.damage };
         let outcome = self.server.update(&self.screen, damage);
         if outcome != UpdateOutcome::Nothing {
             self.copy = None;

@@ -32,7 +32,7 @@ fn news(server: &mut ServerConnection) -> Option<Vec<u8>> {
     Viewer::ask(server, true, SIZE);
     server.output().clear();
     let screen = Canvas::new(SIZE);
-    let outcome = server.update(&screen, Damage { copy: None, region: &Region::new() });
+    let outcome = server.update(&screen, Damage { copies: &[], region: &Region::new() });
     (outcome == UpdateOutcome::Complete).then(|| std::mem::take(server.output())[4..].to_vec())
 }
 

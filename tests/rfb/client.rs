@@ -60,7 +60,8 @@ impl Link {
     fn exchange(&mut self) -> Result<(), Box<dyn std::error::Error>> {
         loop {
             let source = Mixed { canvas: &self.screen, seed: 3 };
-            let outcome = self.server.update(&source, Damage { copy: self.copy, region: &self.damage });
+            let outcome =
+                self.server.update(&source, Damage { copies: self.copy.as_slice(), region: &self.damage });
             if outcome != UpdateOutcome::Nothing {
                 self.copy = None;
                 self.damage.clear();

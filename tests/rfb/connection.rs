@@ -55,7 +55,8 @@ impl Pair {
 
     fn update(&mut self) -> UpdateOutcome {
         let source = Mixed { canvas: &self.screen, seed: self.seed };
-        let outcome = self.server.update(&source, Damage { copy: self.copy, region: &self.damage });
+        let outcome =
+            self.server.update(&source, Damage { copies: self.copy.as_slice(), region: &self.damage });
         if outcome != UpdateOutcome::Nothing {
             self.copy = None;
             self.damage.clear();

@@ -102,7 +102,7 @@ async fn serve(
         }
         if server.wants_update() {
             let source = Mixed { canvas: &screen, seed: 11 };
-            match server.update(&source, Damage { copy, region: &region }) {
+            match server.update(&source, Damage { copies: copy.as_slice(), region: &region }) {
                 UpdateOutcome::Nothing => {}
                 UpdateOutcome::Partial => {
                     (copy, region) = (None, Region::new());

@@ -109,7 +109,7 @@ fn every_fault_has_its_name_and_ends_the_connection() {
         assert!(!server.is_ready() && !server.wants_update());
         server.output().clear();
         let damage = Region::from(SIZE.rect());
-        server.update(&Canvas::new(SIZE), Damage { copy: None, region: &damage });
+        server.update(&Canvas::new(SIZE), Damage { copies: &[], region: &damage });
         server.bell();
         server.cut_text("x");
         assert!(server.output().is_empty());
@@ -129,7 +129,7 @@ fn nothing_is_told_before_the_password() {
         server.bell();
         server.cut_text("text");
         server.handle_input(version).expect("so far good");
-        server.update(&Canvas::new(SIZE), Damage { copy: None, region: &SIZE.rect().into() });
+        server.update(&Canvas::new(SIZE), Damage { copies: &[], region: &SIZE.rect().into() });
         // Everything that a session needs comes at once, with a wrong response.
         let mut rest = vec![0; 16];
         rest.extend(&session()[13..]);
@@ -159,7 +159,7 @@ proptest! {
             rest = behind;
             let result = server.handle_input(piece);
             let damage = Region::from(Rect::new(1, 1, 9, 9));
-            server.update(&screen, Damage { copy: None, region: &damage });
+            server.update(&screen, Damage { copies: &[], region: &damage });
             server.output().clear();
             prop_assert!(events(&mut server).len() <= bytes.len());
             if result.is_err() || rest.is_empty() {
@@ -175,6 +175,6 @@ proptest! {
         bytes.splice(at..at, more);
         let mut server = server(SIZE);
         let _ = server.handle_input(&bytes);
-        server.update(&Canvas::new(SIZE), Damage { copy: None, region: &SIZE.rect().into() });
+        server.update(&Canvas::new(SIZE), Damage { copies: &[], region: &SIZE.rect().into() });
     }
 }

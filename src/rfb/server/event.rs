@@ -114,9 +114,9 @@ pub enum ServerError {
 /// took its damage.
 #[derive(Debug, Clone, Copy)]
 pub struct Damage<'a> {
-    /// Pixels that moved: destination, and the upper left corner of where they were. Applied before `region`, which
-    /// is what is wrong after the copy.
-    pub copy: Option<(Rect, Point)>,
+    /// Pixels that moved: destination, and the upper left corner of where they were. Applied one after the other and before
+    /// `region`, which is what is wrong after the last of them. At most [`COPIES`](super::COPIES) are sent as copies.
+    pub copies: &'a [(Rect, Point)],
     /// What must be painted.
     pub region: &'a Region,
 }

@@ -30,6 +30,9 @@ use clipboard::Clipboard;
 use handshake::Handshake;
 use update::Updates;
 
+/// The most moves of pixels that an update sends as such; what further ones moved is painted.
+pub const COPIES: usize = 256;
+
 /// When the output holds this many bytes, a bell is not rung and cut text waits: a viewer that does not read shall
 /// not pile them up.
 const ASIDE_BYTES: usize = 64 * 1024;

@@ -5,6 +5,7 @@
 //! portions; while one is under way nothing else may be written, and it keeps the pixel format and encoding that it
 //! began with.
 
+use super::COPIES;
 use super::event::{Damage, UpdateOutcome};
 use super::wishes::{CursorForm, Wishes};
 use crate::geometry::{Point, Rect, Region, Size};
@@ -284,8 +285,7 @@ impl Updates {
             // The pieces of this update that are still to come may show what is newer than the damage: nothing of
             // them can be copied.
             let bounds = self.viewer_size.rect();
-            let moved = damage.copy.map_or(Rect::default(), |(destination, _)| destination);
-            self.owed.add(moved.intersect(bounds));
+            damage.copies.iter().for_each(|(moved, _)| self.owed.add(moved.intersect(bounds)));
             damage.region.rects().iter().for_each(|rect| self.owed.add(rect.intersect(bounds)));
             self.promote();
             return self.fly(source, out, 0).0;
@@ -297,13 +297,13 @@ impl Updates {
             self.keep_asking();
             return UpdateOutcome::Complete;
         }
-        let (copy, mut picture) = self.plan(damage);
+        let (copies, mut picture) = self.plan(damage);
         let mut rest = picture.clone();
         rest.remove(asked);
         picture.clip(asked);
         let mut pieces = split(&picture, self.wishes.picture);
         let news = self.news_rects();
-        if pieces.is_empty() && copy.is_none() && news == 0 {
+        if pieces.is_empty() && copies.is_empty() && news == 0 {
             return UpdateOutcome::Nothing;
         }
         pieces.drain(PIECES.min(pieces.len())..).for_each(|piece| rest.add(piece));
@@ -312,11 +312,11 @@ impl Updates {
         self.owed = rest;
         self.keep_asking();
         self.apply_format(out);
-        let count = usize::from(news) + usize::from(copy.is_some()) + pieces.len();
+        let count = usize::from(news) + copies.len() + pieces.len();
         let header = out.len();
         ServerMessage::Update { rects: 0 }.encode(out);
         self.write_news(name, out);
-        if let Some((rect, from)) = copy {
+        for (rect, from) in copies {
             RectHeader { rect, encoding: Encoding::COPY_RECT }.encode(out);
             copyrect::encode(from, out);
         }
@@ -331,39 +331,40 @@ impl Updates {
         outcome
     }
 
-    /// What to copy and what to paint, for the viewer's whole framebuffer.
-    fn plan(&self, damage: Damage<'_>) -> (Option<(Rect, Point)>, Region) {
+    /// What to copy, in this order, and what to paint, for the viewer's whole framebuffer.
+    fn plan(&self, damage: Damage<'_>) -> (Vec<(Rect, Point)>, Region) {
         let bounds = self.viewer_size.rect();
         let mut picture = self.requested.clone();
         picture.add_region(&self.owed);
-        let mut copy = None;
-        if let Some((destination, from)) = damage.copy {
+        let mut copies = Vec::new();
+        for &(destination, from) in damage.copies {
             let origin = Rect { x: from.x, y: from.y, ..destination };
             let useful = self.wishes.copy_rect
+                && copies.len() < COPIES
                 && !destination.is_empty()
                 && bounds.contains(destination)
                 && bounds.contains(origin)
                 && self.asked.is_some_and(|asked| asked.contains(destination))
                 && !picture.rects().iter().any(|rect| rect.contains(destination));
-            if useful {
-                copy = Some((destination, from));
-                // What the viewer does not have at the origin, it does not have at the destination then.
-                let missing: Vec<_> = picture.rects().iter().map(|rect| rect.intersect(origin)).collect();
-                for rect in missing {
-                    let (x, y) = (rect.x.wrapping_sub(from.x), rect.y.wrapping_sub(from.y));
-                    picture.add(Rect {
-                        x: destination.x.saturating_add(x),
-                        y: destination.y.saturating_add(y),
-                        ..rect
-                    });
-                }
-            } else {
+            if !useful {
                 picture.add(destination);
+                continue;
+            }
+            copies.push((destination, from));
+            // What the viewer does not have at the origin, it does not have at the destination then.
+            let missing: Vec<_> = picture.rects().iter().map(|rect| rect.intersect(origin)).collect();
+            for rect in missing {
+                let (x, y) = (rect.x.wrapping_sub(from.x), rect.y.wrapping_sub(from.y));
+                picture.add(Rect {
+                    x: destination.x.saturating_add(x),
+                    y: destination.y.saturating_add(y),
+                    ..rect
+                });
             }
         }
         picture.add_region(damage.region);
         picture.clip(bounds);
-        (copy, picture)
+        (copies, picture)
     }
 
     /// Encodes pieces until the update is complete or its output is large. As long as there were fewer than `more`
