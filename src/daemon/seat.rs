@@ -182,4 +182,111 @@ mod tests {
         }
         task.stop().await;
     }
+
+    /// The guest's side of a display of 20 by 10 pixels, up to its first whole picture.
+    async fn serve_display(stream: &mut tokio::net::UnixStream) {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        // RFC 6143 §7.1 to §7.3, with no authentication.
+        stream.write_all(b"RFB 003.008\n").await.unwrap();
+        stream.read_exact(&mut [0; 12]).await.unwrap();
+        stream.write_all(&[1, 1]).await.unwrap();
+        stream.read_exact(&mut [0; 1]).await.unwrap();
+        stream.write_all(&[0; 4]).await.unwrap();
+        stream.read_exact(&mut [0; 1]).await.unwrap();
+        let init = [0, 20, 0, 10, 32, 24, 0, 1, 0, 255, 0, 255, 0, 255, 16, 8, 0, 0, 0, 0, 0, 0, 0, 0];
+        stream.write_all(&init).await.unwrap();
+        loop {
+            let rest = match stream.read_u8().await.unwrap() {
+                0 => 19,
+                2 => {
+                    stream.read_u8().await.unwrap();
+                    4 * usize::from(stream.read_u16().await.unwrap())
+                }
+                3 => break,
+                other => panic!("message {other}"),
+            };
+            stream.read_exact(&mut vec![0; rest]).await.unwrap();
+        }
+        stream.read_exact(&mut [0; 9]).await.unwrap();
+        stream.write_all(&display_update()).await.unwrap();
+    }
+
+    /// An update of all its pixels, raw.
+    fn display_update() -> Vec<u8> {
+        let mut update = vec![0, 0, 0, 1, 0, 0, 0, 0, 0, 20, 0, 10, 0, 0, 0, 0];
+        update.resize(update.len() + 20 * 10 * 4, 7);
+        update
+    }
+
+    /// Reads updates of raw pixels and sizes until the screen is this wide.
+    async fn until_width(stream: &mut tokio::net::TcpStream, width: u16) {
+        use tokio::io::AsyncReadExt;
+        loop {
+            match stream.read_u8().await.unwrap() {
+                0 => {}
+                // EndOfContinuousUpdates: the server knows them.
+                150 => continue,
+                other => panic!("message {other}"),
+            }
+            stream.read_u8().await.unwrap();
+            let mut found = false;
+            for _ in 0..stream.read_u16().await.unwrap() {
+                stream.read_u32().await.unwrap();
+                let (w, h) = (stream.read_u16().await.unwrap(), stream.read_u16().await.unwrap());
+                if stream.read_i32().await.unwrap() == 0 {
+                    stream.read_exact(&mut vec![0; usize::from(w) * usize::from(h) * 4]).await.unwrap();
+                } else {
+                    found |= w == width;
+                }
+            }
+            if found {
+                return;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_display_that_takes_no_more_is_left_at_once() {
+        use super::super::upstream::UpstreamStream;
+        use crate::net::Stream;
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let listener = Listener::tcp(([127, 0, 0, 1], 0).into()).unwrap();
+        let address = listener.tcp_address().unwrap();
+        let mut seat = Seat::new(SeatOptions { columns: 10, rows: 5, ..SeatOptions::default() });
+        seat.add_console(VtNumber::CONSOLE);
+        let task = SeatTask::start("x", Uuid::from_bytes([1; 16]), seat, listener, Look::default());
+        let (ours, mut guest) = tokio::net::UnixStream::pair().unwrap();
+        let (ended, end) = oneshot::channel();
+        let link = UpstreamLink {
+            stream: UpstreamStream::Net(Stream::Unix(ours)),
+            received: Vec::new(),
+            origin: "a test".into(),
+            display: 0,
+            password: None,
+            network: false,
+            ended,
+        };
+        let mut viewer = tokio::net::TcpStream::connect(address).await.unwrap();
+        for (wanted, answer) in [(12, &b"RFB 003.008\n"[..]), (2, b"\x01"), (4, b"\x01"), (24, b"")] {
+            viewer.read_exact(&mut vec![0; wanted]).await.unwrap();
+            viewer.write_all(answer).await.unwrap();
+        }
+        // The name, then raw pixels, DesktopSize and continuous updates: nothing more is asked for after this.
+        viewer.read_exact(&mut vec![0; " (F1)".len()]).await.unwrap();
+        let encodings = [2, 0, 0, 3, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0x21, 0xff, 0xff, 0xfe, 0xc7];
+        viewer.write_all(&encodings).await.unwrap();
+        viewer.write_all(&[150, 1, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff]).await.unwrap();
+        viewer.write_all(&[3, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff]).await.unwrap();
+        task.commands.send(SeatCommand::Upstream(Box::new(link))).await.unwrap();
+        serve_display(&mut guest).await;
+        until_width(&mut viewer, 20).await;
+        // The display reads nothing more. That shows when it is asked for the update after this one; nothing follows that.
+        let guest = guest.into_std().unwrap();
+        guest.shutdown(std::net::Shutdown::Read).unwrap();
+        std::io::Write::write_all(&mut &guest, &display_update()).unwrap();
+        let back = until_width(&mut viewer, 80);
+        tokio::time::timeout(TASK_LIMIT, back).await.expect("the console");
+        assert!(end.await.unwrap().contains("Broken pipe"));
+        task.stop().await;
+    }
 }

@@ -172,6 +172,24 @@ fn one_viewer_connection_sees_console_display_and_console_again() {
 }
 
 #[test]
+fn a_screenshot_of_a_display_that_nobody_looks_at_is_of_this_moment() {
+    let port = free_port();
+    let (host, _own) = host_with_display_at(port);
+    let mut x = GuestX::start(port, "320x240");
+    await_vt(&host, 7);
+    for colour in ["#336699", "#993366", "#669933"] {
+        x.run("xsetroot", &["-solid", colour]);
+        let wanted = u32::from_str_radix(&colour[1..], 16).expect("a colour").to_be_bytes();
+        eventually("the colour on the display itself", || {
+            let picture = x.picture();
+            if picture.pixels[0] == wanted[1..] { Ok(()) } else { Err(format!("{:?}", picture.pixels[0])) }
+        });
+        let shot = Picture::from_png(&host.screenshot("tiny")).expect("a picture");
+        assert_eq!(difference(&shot, &x.picture()), None, "{colour}");
+    }
+}
+
+#[test]
 fn tigervnc_follows_the_switch_and_resizes_the_guests_display() {
     let port = free_port();
     let (host, own) = host_with_display_at(port);

@@ -215,19 +215,19 @@ impl Driver {
             self.end(displaced.id, &displaced.reason.to_string());
         }
         self.type_on();
-        // Keys and pointers go before pictures.
+        self.answer_screenshots(now);
+        // Keys and pointers go before pictures, and so does what a screenshot asks of a display.
         self.flush_upstreams();
         loop {
             self.seat.render(now);
-            // What a viewer took at once makes room for the rest of a large update; no new request is read meanwhile,
-            // so that this ends.
-            if !self.flush() {
+            // What a viewer took at once makes room for the rest of a large update, and a display that has just turned out
+            // to be gone sends its viewers elsewhere. No new request is read meanwhile, so that this ends.
+            let took_all = self.flush();
+            let gone = self.flush_upstreams() | self.close_ended_upstreams();
+            if !took_all && !gone {
                 break;
             }
         }
-        self.answer_screenshots(now);
-        self.flush_upstreams();
-        self.close_ended_upstreams();
         let before = self.counts.viewers.swap(self.viewers.len(), Ordering::Relaxed);
         if before == 0 && !self.viewers.is_empty() {
             self.look.run_states();

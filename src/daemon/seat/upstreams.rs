@@ -100,8 +100,8 @@ impl Driver {
         }
     }
 
-    /// Sends what each server takes.
-    pub(super) fn flush_upstreams(&mut self) {
+    /// Sends what each server takes; true when one of them is gone.
+    pub(super) fn flush_upstreams(&mut self) -> bool {
         let mut failed = Vec::new();
         for upstream in &mut self.upstreams.all {
             let Some(output) = self.seat.upstream_output(upstream.id) else { continue };
@@ -122,16 +122,19 @@ impl Driver {
             }
             output.drain(..sent);
         }
-        for (id, reason) in failed {
-            self.end_upstream(id, &reason);
+        for (id, reason) in &failed {
+            self.end_upstream(*id, reason);
         }
+        !failed.is_empty()
     }
 
-    /// Closes the connections that the seat has no use for any more.
-    pub(super) fn close_ended_upstreams(&mut self) {
-        for ended in self.seat.take_ended_upstreams() {
+    /// Closes the connections that the seat has no use for any more; true when there were any.
+    pub(super) fn close_ended_upstreams(&mut self) -> bool {
+        let ended = self.seat.take_ended_upstreams();
+        for ended in &ended {
             self.end_upstream(ended.id, &ended.reason.to_string());
         }
+        !ended.is_empty()
     }
 
     /// Closes all of them: what is mapped of a domain that is gone keeps it from going.
