@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::options::ViewerId;
 use super::pacing::{Credit, Pace};
-use crate::geometry::{Point, Size};
+use crate::geometry::{Point, Rect, Region, Size};
 use crate::keysym::Keysym;
 use crate::rfb::client::ClientConnection;
 use crate::rfb::encoding::canvas::Canvas;
@@ -64,7 +64,9 @@ pub(super) struct Graphics {
     pub(super) leds: Option<LedState>,
     /// Who asked for another size and waits for the answer.
     pub(super) resize_for: Option<ViewerId>,
-    /// The canvas has had a whole picture; when it was last whole.
+    /// What of the canvas has never been painted.
+    missing: Region,
+    /// When the canvas was last brought up to date.
     whole_at: Option<Instant>,
     /// Somebody has come to look since the last turn.
     entered: bool,
@@ -90,9 +92,11 @@ impl fmt::Debug for Graphics {
 impl Graphics {
     /// The server behind a connection that is through the handshake.
     pub(super) fn new(id: UpstreamId, connection: ClientConnection, origin: String, name: String) -> Self {
+        let missing = connection.canvas().size().rect().into();
         Self {
             id,
             connection,
+            missing,
             origin,
             name,
             awaited: false,
@@ -124,9 +128,9 @@ impl Graphics {
         self.canvas().size()
     }
 
-    /// True once there has been a whole picture.
-    pub(super) const fn is_complete(&self) -> bool {
-        self.whole_at.is_some()
+    /// True when there is a whole picture.
+    pub(super) fn is_complete(&self) -> bool {
+        self.missing.is_empty()
     }
 
     /// Somebody begins to look.
@@ -134,17 +138,31 @@ impl Graphics {
         self.entered = true;
     }
 
-    /// A part of an update is there, of that many pixels.
-    pub(super) fn part(&mut self, pixels: u32, now: Instant) {
-        self.painted += u64::from(pixels);
+    /// A part of an update is there.
+    pub(super) fn part(&mut self, rect: Rect, now: Instant) {
+        self.painted += u64::from(rect.area());
+        self.missing.remove(rect);
         self.torn_until.get_or_insert(now + TORN);
     }
 
-    /// An update is whole. True when it makes the first whole picture.
+    /// The canvas has another size. Viewers see it with its picture.
+    pub(super) fn resized(&mut self, now: Instant) {
+        self.missing = self.size().rect().into();
+        self.hold_until = Some(now + FIRST);
+        self.resize_for = None;
+    }
+
+    /// An update is whole. True when it makes the first whole picture. One without pixels, which may tell of names and
+    /// pointers before the picture that was asked for, brings nothing up to date.
     pub(super) fn whole(&mut self, now: Instant) -> bool {
         self.torn_until = None;
+        let painted = std::mem::take(&mut self.painted);
+        self.was_small = painted <= SMALL_PIXELS;
+        if painted == 0 || !self.is_complete() {
+            self.ask_again(now);
+            return false;
+        }
         self.hold_until = None;
-        self.was_small = std::mem::take(&mut self.painted) <= SMALL_PIXELS;
         self.whole_at.replace(now).is_none()
     }
 
@@ -153,8 +171,8 @@ impl Graphics {
         if std::mem::take(&mut self.entered) {
             // While a request is out, whatever changes is sent: then the canvas is up to date already.
             let recent = self.whole_at.is_some_and(|at| now < at + RECENT);
-            let current = recent || (self.is_complete() && self.connection.is_waiting());
-            self.connection.request_update(self.is_complete());
+            let current = self.is_complete() && (recent || self.connection.is_waiting());
+            self.connection.request_update(true);
             if !current {
                 self.hold_until = Some(now + if self.is_complete() { FRESH } else { FIRST });
             }
@@ -162,7 +180,9 @@ impl Graphics {
         self.torn_until.is_none() && self.hold_until.is_none()
     }
 
-    /// Asks for the next update, of what viewers do not have yet, unless it is too early for one.
+    /// Asks for the next update, of what viewers do not have yet, unless it is too early for one. The first request asks for
+    /// everything by itself. To ask for that again would get nowhere with TigerVNC's server, which answers it with the
+    /// layout of its screens alone, and sends the pixels with the incremental request after it.
     pub(super) fn ask(&mut self, now: Instant) {
         if self.torn_until.is_some() || self.connection.is_waiting() {
             return;
@@ -171,7 +191,14 @@ impl Graphics {
             self.ask_at = self.small.available_at(now);
             return;
         }
-        self.connection.request_update(self.is_complete());
+        self.connection.request_update(true);
+    }
+
+    /// Asks once more when somebody waits for a picture: the last request was answered without one.
+    fn ask_again(&mut self, now: Instant) {
+        if self.hold_until.is_some() || self.awaited {
+            self.ask(now);
+        }
     }
 
     /// When viewers are shown what there is, or the next update may be asked for, if nothing comes before.
@@ -181,10 +208,11 @@ impl Graphics {
 
     /// Time has passed.
     pub(super) fn handle_timeout(&mut self, now: Instant) {
-        for until in [&mut self.torn_until, &mut self.hold_until, &mut self.ask_at] {
-            if until.is_some_and(|until| until <= now) {
-                *until = None;
-            }
+        for until in [&mut self.torn_until, &mut self.hold_until] {
+            until.take_if(|until| *until <= now);
+        }
+        if self.ask_at.take_if(|at| *at <= now).is_some() {
+            self.ask_again(now);
         }
     }
 

@@ -49,13 +49,14 @@ impl Seat {
         }
     }
 
-    /// Asks each server for its next update as soon as one of its viewers has all of the last one. Nobody looks:
-    /// nothing is asked.
+    /// Asks each server for its next update as soon as one of its viewers has all of the last one, and one that viewers are
+    /// to be moved to for its first. Nobody looks: nothing is asked.
     fn ask_upstreams(&mut self, now: Instant) {
         for vt in &mut self.vts {
             let number = vt.number;
             if let Some(graphics) = vt.graphics_mut()
-                && self.viewers.iter().any(|viewer| viewer.vt == number && viewer.keeps_up())
+                && (graphics.awaited
+                    || self.viewers.iter().any(|viewer| viewer.vt == number && viewer.keeps_up()))
             {
                 graphics.ask(now);
             }

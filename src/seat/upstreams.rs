@@ -170,11 +170,11 @@ impl Seat {
             // Taken above.
             ClientEvent::Ready { .. } => {}
             ClientEvent::Damaged(rect) => {
-                graphics.part(rect.area(), now);
+                graphics.part(rect, now);
                 viewers.for_each(|viewer| viewer.debt.changed(rect));
             }
             ClientEvent::Copied { destination, source } => {
-                graphics.part(destination.area(), now);
+                graphics.part(destination, now);
                 viewers.for_each(|viewer| viewer.debt.moved(destination, source));
             }
             ClientEvent::UpdateDone => {
@@ -183,8 +183,7 @@ impl Seat {
                 }
             }
             ClientEvent::Resized { size } => {
-                graphics.part(size.area(), now);
-                graphics.resize_for = None;
+                graphics.resized(now);
                 viewers.for_each(|viewer| viewer.resized(size));
                 self.status_stale = true;
             }
