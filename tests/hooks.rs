@@ -48,7 +48,7 @@ fn keys_of_the_default_file_show_the_defaults() {
 fn example_of_a_domain_block_is_valid() {
     let (_, block) = FILE.split_once("#[[domain]]").unwrap();
     let text = format!("[[domain]]{}", block.replace("\n#", "\n"));
-    assert_eq!(load(&text).domain("test-1", "").history_lines, 10_000);
+    assert_eq!(load(&text).domain("test-1", "").history_lines, 50_000);
 }
 
 fn load_guest(text: &str) -> GuestConfig {

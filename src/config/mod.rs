@@ -242,16 +242,15 @@ pub struct DomainConfig {
     pub forward: Vec<Target>,
     /// `display.password_file`: a file with one line; what the guest's VNC servers ask for.
     pub display_password_file: Option<PathBuf>,
-    /// `seat.clipboard`: which way texts may go, in the syntax of `seat`; `None` is the built-in choice.
+    /// `seat.clipboard`: which way texts may go, in the syntax of `seat`.
     pub clipboard: Option<String>,
-    /// `seat.paste`: what becomes of control characters, in the syntax of `seat`; `None` is the built-in choice.
+    /// `seat.paste`: what becomes of control characters, in the syntax of `seat`.
     pub paste: Option<String>,
     /// `seat.osc52`: whether a program in the guest may write viewers' clipboards.
     pub osc52: bool,
     /// `seat.notices`: whether viewers are told when they are moved to another VT.
     pub notices: bool,
-    /// `vnc.sharing`: what becomes of the others when a viewer asks to be alone, in the syntax of `seat`; `None` is the
-    /// built-in choice.
+    /// `vnc.sharing`: what becomes of the others when a viewer asks to be alone, in the syntax of `seat`.
     pub sharing: Option<String>,
     /// `vnc.view_only`: whether viewers may only look.
     pub view_only: bool,
@@ -278,7 +277,7 @@ impl Default for Config {
                 mode: ConsoleMode::Auto,
                 columns: 80,
                 rows: 25,
-                font: None,
+                font: Some("auto".into()),
                 resize: false,
                 listen: Listen { address: IpAddr::from([127, 0, 0, 1]), port: None },
                 ports: Ports(5900..=5999),
@@ -289,11 +288,11 @@ impl Default for Config {
                 displays: true,
                 forward: Vec::new(),
                 display_password_file: None,
-                clipboard: None,
-                paste: None,
+                clipboard: Some("both".into()),
+                paste: Some("filtered".into()),
                 osc52: false,
                 notices: true,
-                sharing: None,
+                sharing: Some("always".into()),
                 view_only: false,
                 max_pixels: DISPLAY_PIXELS,
             },
