@@ -7,34 +7,42 @@ import threading
 import time
 
 import lab as lab_module
+import rfb
 from suite import Failure, check, check_equal, step
 
 CONSOLE = (640, 400)
 X = (800, 600)
+# How long anything may take here on a busy machine: the guest boots, and Xvnc and its programs start.
+SECONDS = 300
 # As /lab/init starts it; a new agent finds the X of one that was killed.
 AGENT = ("env RUST_LOG=xenvnc=debug xenvnc guest --xvnc --geometry 800x600 --via {} -- "
          "sh -c 'xterm -geometry 80x24 & exec twm -f /tmp/twmrc'")
 IN_X = "DISPLAY=:0 XAUTHORITY=/run/xenvnc/display-0.auth"
 
 
-def until_size(viewer, size, what, seconds=lab_module.BOOT_SECONDS):
-    """Reads updates until the screen has this size and a whole picture of it has come."""
+def until(viewer, condition, what, seconds):
+    """Reads updates until what the viewer has seen is so."""
     deadline = time.monotonic() + seconds
-    while (viewer.width, viewer.height) != size:
-        if time.monotonic() > deadline:
-            raise Failure(f"not within {seconds} s: {what}; the screen is {viewer.width}x{viewer.height}")
-        viewer.request()
-        viewer.update()
+    try:
+        while not condition():
+            left = deadline - time.monotonic()
+            check(left > 0, f"not within {seconds} s: {what}; the screen is {viewer.width}x{viewer.height}")
+            viewer.socket.settimeout(max(left, rfb.TIMEOUT_SECONDS))
+            viewer.request()
+            viewer.update()
+    finally:
+        viewer.socket.settimeout(rfb.TIMEOUT_SECONDS)
+
+
+def until_size(viewer, size, what):
+    """Reads updates until the screen has this size and a whole picture of it has come."""
+    until(viewer, lambda: (viewer.width, viewer.height) == size, what, SECONDS)
     viewer.refresh()
 
 
-def until_drawn(viewer, seconds=lab_module.PATIENCE_SECONDS):
+def until_drawn(viewer):
     """Reads updates until the xterm is to be seen: 80x24 characters of black on white, on a black screen."""
-    deadline = time.monotonic() + seconds
-    while viewer.pixels.count(0xFF) < 3 * 100_000:
-        check(time.monotonic() < deadline, f"not within {seconds} s: the xterm's picture")
-        viewer.request()
-        viewer.update()
+    until(viewer, lambda: viewer.pixels.count(0xFF) > 3 * 100_000, "the xterm's picture", SECONDS)
 
 
 @contextlib.contextmanager
@@ -75,11 +83,16 @@ def await_display(lab, number, origin, state):
 
 
 def types_into_xterm(lab, viewer, name):
-    # twm gives the keyboard to the window under the pointer; the first window is near the upper left corner.
+    """Fills the xterm with numbers: what is typed arrives, and the answer is in the picture."""
+    until_drawn(viewer)
+    white = viewer.pixels.count(0xFF)
+    # The keyboard is for the window under the pointer; the first window is near the upper left corner.
     viewer.socket.sendall(struct.pack(">BBHH", 5, 0, 250, 200))
     time.sleep(1)
-    viewer.type(f"touch /tmp/{name}\n")
+    viewer.type(f"clear; echo {{100..599}}; touch /tmp/{name}\n")
     lab.until(f"{lab_module.IN_GUEST} test -e /tmp/{name}", f"what was typed into the xterm ({name})", pause=1)
+    # A title's change is half of that; 2000 characters are twice as much.
+    until(viewer, lambda: viewer.pixels.count(0xFF) < white - 3 * 8_000, "the numbers", SECONDS)
 
 
 def end_agent(lab, signal):
@@ -96,14 +109,12 @@ def by_vchan(lab):
     lab.port = int(lab.console(lab.x, "vnc-port"))
     viewer = lab.viewer = lab.view(lab.port)
     check_equal((viewer.width, viewer.height), CONSOLE, "the screen before X")
-    lab.until_history("x", "lab: guest ready")
+    lab.until_history("x", "lab: guest ready", lab_module.BOOT_SECONDS)
     viewer.refresh()
     viewer.png(lab.artifacts / "x-vchan-before.png")
     until_size(viewer, X, "X in the viewer that watched the console")
     lab.until_x()
-    lab.guest("until pgrep -x twm && pgrep -x xterm; do sleep 0.2; done")
     types_into_xterm(lab, viewer, "typed-vchan")
-    until_drawn(viewer)
     viewer.png(lab.artifacts / "x-vchan-during.png")
     await_display(lab, 0, "vchan", "connected")
     lab.xenvnc("switch x 1")
@@ -118,9 +129,7 @@ def x_killed(lab):
     with meanwhile(lab.guest, "pkill -9 Xvnc || pkill -9 Xtigervnc"):
         until_size(lab.viewer, CONSOLE, "the console after the end of X")
     until_size(lab.viewer, X, "X that was started again")
-    lab.guest("until pgrep -x twm && pgrep -x xterm; do sleep 0.2; done")
     types_into_xterm(lab, lab.viewer, "typed-again")
-    until_drawn(lab.viewer)
     lab.viewer.png(lab.artifacts / "x-vchan-after.png")
 
 
@@ -156,7 +165,6 @@ def by_tcp(lab):
     lab.guest_starts(AGENT.format("tcp"))
     until_size(lab.viewer, X, "X by TCP")
     types_into_xterm(lab, lab.viewer, "typed-tcp")
-    until_drawn(lab.viewer)
     await_display(lab, 0, "reverse TCP 10.9.0.2:", "connected")
     check(any("(token)" in each["origin"] for each in lab.listed("domid", lab.x)["displays"]), "not by its token")
     lab.until(f'[ "$(xenstore-read {token})" != {first} ]', "another token")
