@@ -196,6 +196,13 @@ class Lab:
         self.until(f"[ $({XENVNC} history --raw {name} | grep -ac '{text}') -ge {times} ]", f"the shell in the history of {name}",
                    pause=0.5)
 
+    def want_x(self):
+        """Sees to it that there is a guest of `create_x`: the one of an earlier step, or a new one without a connection."""
+        if self.status("xl domid x")[0] != 0:
+            self.destroy_all()
+            self.x = self.create_x("")
+        self.until_x()
+
     def create_x(self, way):
         """Creates the Debian guest with an X display that `xenvnc guest` connects by this way ("" for none). Gives its domid at
         once; `until_x` waits."""
