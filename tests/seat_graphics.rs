@@ -253,6 +253,25 @@ fn a_display_whose_only_viewer_does_not_read_is_not_asked() {
 }
 
 #[test]
+fn a_viewer_that_asks_for_everything_after_a_pause_gets_the_picture_of_now() {
+    let mut scene = scene();
+    let display = scene.connect(f(7), painted(SIZE, 27));
+    let viewer = scene.join_usual();
+    scene.settle();
+    scene.guests[viewer].follows = false;
+    for n in 1..20 {
+        scene.display(display).fill(SIZE.rect(), |x, y| u32::from(x * n + y));
+        scene.now += Duration::from_secs(1);
+        scene.turn();
+    }
+    scene.viewer(viewer).request(false);
+    let updates = scene.viewer(viewer).updates;
+    scene.settle();
+    assert_eq!(scene.viewer(viewer).updates, updates + 1);
+    assert_shows(&scene, viewer, display);
+}
+
+#[test]
 fn a_copy_stays_a_copy() {
     let mut scene = scene();
     let display = scene.connect(f(7), painted(SIZE, 9));

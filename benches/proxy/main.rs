@@ -1,7 +1,7 @@
 //! What lies between a viewer and a guest's display, measured: the server directly, through a byte splice (socat),
 //! through x11vnc's reflector, and through the daemon; each case in one run, so that the ratios hold.
 //!
-//! Prints tables and asserts nothing about time. Run by `scripts/bench/run proxy`, or with
+//! Prints tables and asserts nothing about time. Run by `scripts/bench/proxy`, or with
 //! `cargo bench --bench proxy -- [full] [small] [echo] [scroll] [film] [three] [idle] [switch]`. Uses socat, x11vnc,
 //! Xtigervnc, xterm and ffplay where they are installed.
 

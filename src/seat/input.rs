@@ -66,10 +66,17 @@ impl Seat {
             ServerEvent::CutText(text) if self.options.clipboard.to_guest() => self.cut(at, text),
             ServerEvent::CutText(_) => {}
             ServerEvent::SetDesktopSize { size } => self.resize(at, size),
-            // `render` asks the connection what it wants.
             // Never enabled so far.
             ServerEvent::Power(_) => {}
-            ServerEvent::UpdateRequested { .. } => {}
+            // One that asks for everything may have asked for nothing for long: the display is looked at anew.
+            ServerEvent::UpdateRequested { incremental: false, .. } => {
+                let vt = viewer.vt;
+                if let Some(graphics) = self.graphics_at(vt) {
+                    graphics.enter();
+                }
+            }
+            // `render` asks the connection what it wants.
+            ServerEvent::UpdateRequested { incremental: true, .. } => {}
         }
     }
 
