@@ -260,3 +260,41 @@ fn another_size_is_refused_unless_it_is_allowed() {
         scene.assert_pictures();
     }
 }
+
+#[test]
+fn a_viewer_that_looks_back_keeps_its_place_when_another_makes_the_screen_wider() {
+    let mut scene = Scene::with(SeatOptions {
+        name: "web1".to_owned(),
+        columns: 40,
+        rows: 12,
+        history_lines: 1000,
+        allow_resize: true,
+        ..SeatOptions::default()
+    });
+    let looks_back = scene.join_usual();
+    let resizes = scene.join(&[ALL, &[EXTENDED_DESKTOP_SIZE]].concat(), Format::RGB888);
+    // Each of the first lines is two rows of 40 columns, and one of 90; it looks at those behind.
+    for line in 0..30 {
+        scene.write(&format!("line {line} {}\r\n", "x".repeat(50)));
+    }
+    for line in 0..60 {
+        scene.write(&format!("short line {line}\r\n"));
+    }
+    scene.write(&"\r\n".repeat(100));
+    scene.settle();
+    for _ in 0..9 {
+        scene.viewer(looks_back).chord(&SHIFT_PAGE_UP);
+    }
+    scene.settle();
+    let first_row = |scene: &Scene| {
+        let canvas = &scene.guests[looks_back].viewer.canvas;
+        let rows = canvas.pixels.chunks(usize::from(canvas.size.width)).take(16);
+        rows.flat_map(|row| row[..300].to_vec()).collect::<Vec<_>>()
+    };
+    let before = first_row(&scene);
+    assert!(before.iter().any(|pixel| *pixel != before[0]), "nothing is written there");
+    scene.viewer(resizes).set_desktop_size(Size::new(90 * 8, 12 * 16));
+    scene.settle();
+    assert_eq!(scene.viewer(looks_back).canvas.size, Size::new(90 * 8, 12 * 16));
+    assert!(first_row(&scene) == before, "it looks elsewhere");
+}

@@ -266,8 +266,19 @@ impl Seat {
                 ResizeRefusal::OutOfResources
             }
             Some(console) if may_resize => {
-                console.terminal.resize(columns, rows);
-                for viewer in self.viewers.iter_mut().filter(|viewer| viewer.vt == number) {
+                // Who looks back goes on seeing the same line, whatever its number is then.
+                let there = |viewer: &&mut Viewer| viewer.vt == number;
+                let looked_at = |viewer: &Viewer| match viewer.view {
+                    View::At(line) => line,
+                    View::Live => 0,
+                };
+                let mut lines: Vec<u64> =
+                    self.viewers.iter_mut().filter(there).map(|viewer| looked_at(viewer)).collect();
+                console.terminal.resize_keeping(columns, rows, &mut lines);
+                for (viewer, line) in self.viewers.iter_mut().filter(there).zip(lines) {
+                    if viewer.view != View::Live {
+                        viewer.view = View::At(line);
+                    }
                     viewer.connection.resize(text_size(&console.terminal, Font::builtin(viewer.font)));
                 }
                 self.status_stale = true;
