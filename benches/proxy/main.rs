@@ -2,7 +2,7 @@
 //! through x11vnc's reflector, and through the daemon; each case in one run, so that the ratios hold.
 //!
 //! Prints tables and asserts nothing about time. Run by `scripts/bench/proxy`, or with
-//! `cargo bench --bench proxy -- [full] [small] [echo] [scroll] [film] [three] [idle] [switch]`. Uses socat, x11vnc,
+//! `cargo bench --bench proxy -- [console] [full] [small] [echo] [scroll] [film] [three] [idle] [switch]`. Uses socat, x11vnc,
 //! Xtigervnc, xterm and ffplay where they are installed.
 
 #![expect(clippy::expect_used, reason = "a measurement may stop at the first thing that does not work")]
@@ -17,6 +17,7 @@ mod guest;
 #[allow(dead_code, reason = "a part is used here")]
 mod host;
 
+mod console;
 mod paths;
 mod source;
 mod viewer;
@@ -40,6 +41,9 @@ fn main() {
     let wanted: Vec<String> =
         std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|argument| argument == name);
+    if is_wanted("console") {
+        console::run();
+    }
     if is_wanted("full") {
         let source = Source::start(Kind::Full);
         throughput("whole pictures of 1280x720, raw", source.address, RAW);
