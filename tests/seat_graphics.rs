@@ -14,7 +14,9 @@ use std::time::Duration;
 use common::display::{Display, Said};
 use common::pixels::Format;
 use common::scene::{ALL, F1, STATUS, Scene, f};
-use common::viewer::{COPY_RECT, CURSOR, DESKTOP_SIZE, EXTENDED_DESKTOP_SIZE, HEXTILE, RAW, ZRLE};
+use common::viewer::{
+    COPY_RECT, CURSOR, DESKTOP_SIZE, EXTENDED_DESKTOP_SIZE, HEXTILE, RAW, TIGHT, ZLIB, ZRLE,
+};
 use xenvnc::geometry::{Point, Rect, Size};
 use xenvnc::keysym::Keysym;
 use xenvnc::seat::{
@@ -639,6 +641,8 @@ fn two_hundred_switches_under_constant_change_corrupt_no_stream() {
         scene.join_usual(),
         scene.join(&[HEXTILE, DESKTOP_SIZE], Format::RGB565),
         scene.join(&[ZRLE, EXTENDED_DESKTOP_SIZE], Format::RGB888),
+        scene.join(&[TIGHT, COPY_RECT, DESKTOP_SIZE], Format::RGB888),
+        scene.join(&[ZLIB, DESKTOP_SIZE], Format::RGB888),
     ];
     for n in 0..200_u16 {
         scene.write(&format!("\x1b[{}mline {n}\r\n", 31 + n % 7));

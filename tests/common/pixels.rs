@@ -198,6 +198,83 @@ impl Canvas {
         Some(())
     }
 
+    /// The community's specification, Zlib.
+    pub fn zlib(
+        &mut self,
+        rect: Rect,
+        format: Format,
+        inflate: &mut Inflate,
+        bytes: &mut Bytes<'_>,
+    ) -> Option<()> {
+        let length = bytes.u32()? as usize;
+        let data = unpack(inflate, bytes.take(length)?);
+        let mut data = Bytes(&data);
+        self.raw(rect, format, &mut data).expect("every pixel");
+        assert!(data.0.is_empty());
+        Some(())
+    }
+
+    /// The community's specification, Tight, for formats with 8 bits a channel: one colour, or compressed pixels as they
+    /// are or from a palette.
+    pub fn tight(&mut self, rect: Rect, streams: &mut [Inflate; 4], bytes: &mut Bytes<'_>) -> Option<()> {
+        let colour = |c: &[u8]| Colour::rgb(c[0], c[1], c[2]);
+        let control = bytes.u8()?;
+        if control >> 4 == 8 {
+            let fill = colour(bytes.take(3)?);
+            self.fill(rect, fill);
+            return Some(());
+        }
+        assert!(control >> 4 < 8, "neither JPEG nor PNG was asked for");
+        let filter = if control & 0x40 != 0 { bytes.u8()? } else { 0 };
+        let palette: Vec<Colour> = match filter {
+            0 => Vec::new(),
+            1 => {
+                let count = usize::from(bytes.u8()?) + 1;
+                bytes.take(count * 3)?.chunks(3).map(colour).collect()
+            }
+            other => panic!("filter {other}"),
+        };
+        let (width, height) = (usize::from(rect.width), usize::from(rect.height));
+        let row = match palette.len() {
+            0 => width * 3,
+            2 => width.div_ceil(8),
+            _ => width,
+        };
+        let data = if row * height < 12 {
+            bytes.take(row * height)?.to_vec()
+        } else {
+            let mut length = 0;
+            for shift in [0, 7, 14] {
+                let byte = bytes.u8()?;
+                length |= usize::from(byte & if shift == 14 { 0xff } else { 0x7f }) << shift;
+                if byte & 0x80 == 0 {
+                    break;
+                }
+            }
+            // All of it is here: only now the streams move on.
+            let packed = bytes.take(length)?;
+            for (number, stream) in streams.iter_mut().enumerate() {
+                if control & (1 << number) != 0 {
+                    *stream = Inflate::new(true, 15);
+                }
+            }
+            unpack(&mut streams[usize::from(control >> 4 & 3)], packed)
+        };
+        assert_eq!(data.len(), row * height, "the rectangle's data");
+        for y in 0..height {
+            for x in 0..width {
+                let line = &data[y * row..];
+                let pixel = match palette.len() {
+                    0 => colour(&line[x * 3..]),
+                    2 => palette[usize::from(line[x / 8] >> (7 - x % 8) & 1)],
+                    _ => palette[usize::from(line[x])],
+                };
+                self.set(rect.x + u16::try_from(x).unwrap(), rect.y + u16::try_from(y).unwrap(), pixel);
+            }
+        }
+        Some(())
+    }
+
     /// §7.7.6
     pub fn zrle(
         &mut self,

@@ -10,6 +10,8 @@ use super::pixels::{Bytes, Canvas, Format};
 pub const RAW: i32 = 0;
 pub const COPY_RECT: i32 = 1;
 pub const HEXTILE: i32 = 5;
+pub const ZLIB: i32 = 6;
+pub const TIGHT: i32 = 7;
 pub const ZRLE: i32 = 16;
 pub const DESKTOP_SIZE: i32 = -223;
 pub const LAST_RECT: i32 = -224;
@@ -37,6 +39,7 @@ pub struct Viewer {
     format: Format,
     encodings: Vec<i32>,
     inflate: Inflate,
+    tight: [Inflate; 4],
     pub canvas: Canvas,
     pub name: String,
     pub bells: usize,
@@ -68,6 +71,7 @@ impl Viewer {
             format,
             encodings: encodings.to_vec(),
             inflate: Inflate::new(true, 15),
+            tight: [(); 4].map(|()| Inflate::new(true, 15)),
             canvas: Canvas::new(Size::default()),
             name: String::new(),
             bells: 0,
@@ -299,6 +303,8 @@ impl Viewer {
                 return Some(false);
             }
             HEXTILE => self.canvas.hextile(rect, self.format, bytes)?,
+            ZLIB => self.canvas.zlib(rect, self.format, &mut self.inflate, bytes)?,
+            TIGHT => self.canvas.tight(rect, &mut self.tight, bytes)?,
             ZRLE => self.canvas.zrle(rect, self.format, &mut self.inflate, bytes)?,
             DESKTOP_SIZE => {
                 self.canvas.resize(rect.size());
