@@ -6,6 +6,7 @@
 //! `driver` holds the task's turn, `viewers` and `upstreams` the two kinds of connections.
 
 mod driver;
+mod send;
 mod upstreams;
 mod viewers;
 

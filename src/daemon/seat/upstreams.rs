@@ -7,6 +7,7 @@ use std::time::Instant;
 use tokio::sync::oneshot;
 
 use super::driver::Driver;
+use super::send::send;
 use crate::daemon::upstream::{UpstreamLink, UpstreamStream};
 use crate::rfb::client::ClientOptions;
 use crate::seat::{UpstreamId, VtNumber};
@@ -105,22 +106,10 @@ impl Driver {
         let mut failed = Vec::new();
         for upstream in &mut self.upstreams.all {
             let Some(output) = self.seat.upstream_output(upstream.id) else { continue };
-            upstream.blocked = false;
-            let mut sent = 0;
-            while sent < output.len() {
-                match upstream.stream.try_write(&output[sent..]) {
-                    Ok(count) => sent += count,
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                        upstream.blocked = true;
-                        break;
-                    }
-                    Err(error) => {
-                        failed.push((upstream.id, error.to_string()));
-                        break;
-                    }
-                }
+            match send(output, |bytes| upstream.stream.try_write(bytes)) {
+                Ok(blocked) => upstream.blocked = blocked,
+                Err(error) => failed.push((upstream.id, error.to_string())),
             }
-            output.drain(..sent);
         }
         for (id, reason) in &failed {
             self.end_upstream(*id, reason);

@@ -4,6 +4,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use super::driver::Driver;
+use super::send::send;
 use crate::daemon::limits::check_open_files;
 use crate::net::Stream;
 use crate::seat::ViewerId;
@@ -82,23 +83,12 @@ impl Driver {
         let mut ended = Vec::new();
         for viewer in &mut self.viewers {
             let Some(output) = self.seat.viewer_output(viewer.id) else { continue };
-            viewer.blocked = false;
-            let mut sent = 0;
-            while sent < output.len() {
-                match viewer.stream.try_write(&output[sent..]) {
-                    Ok(count) => sent += count,
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                        viewer.blocked = true;
-                        break;
-                    }
-                    Err(error) => {
-                        ended.push((viewer.id, error.to_string()));
-                        break;
-                    }
-                }
+            let had_some = !output.is_empty();
+            match send(output, |bytes| viewer.stream.try_write(bytes)) {
+                Ok(blocked) => viewer.blocked = blocked,
+                Err(error) => ended.push((viewer.id, error.to_string())),
             }
-            took_all |= sent > 0 && sent == output.len();
-            output.drain(..sent);
+            took_all |= had_some && output.is_empty();
         }
         for (id, reason) in ended {
             self.end(id, &reason);
