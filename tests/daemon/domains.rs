@@ -208,6 +208,30 @@ fn two_domains_that_say_they_are_one_guest_are_told_apart() {
 }
 
 #[test]
+fn the_older_of_two_domains_is_served_again_however_late_the_end_of_the_younger_is_seen() {
+    let mut host = Host::new(&[INTERPOSE, ANY_PORT]);
+    host.add_life(31, 31, "twin");
+    host.start_daemon();
+    await_served(&host, 31);
+    let port = host.port(31);
+    for younger in 32..40 {
+        host.add_life(younger, 31, "twin");
+        await_served(&host, younger);
+        // Nodes and domain are gone before the daemon looks, hence its next look is at all domains at once.
+        host.signal_daemon(Signal::SIGSTOP);
+        host.toolstack(async |t| {
+            t.store.remove(&format!("/local/domain/{younger}")).await.expect("no domain left");
+            t.release(younger).await;
+        });
+        host.signal_daemon(Signal::SIGCONT);
+        await_served(&host, 31);
+        assert_eq!(host.port(31), port);
+    }
+    host.type_line("twin", "echo older-$((6*7))");
+    host.await_history("twin", "older-42");
+}
+
+#[test]
 fn what_belongs_to_others_stays_as_it_is() {
     let secret = tempfile::NamedTempFile::new().expect("a file");
     fs::write(secret.path(), "sesame\n").expect("a password file");

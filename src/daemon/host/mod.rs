@@ -205,7 +205,7 @@ impl Host {
                 }
                 let all: Vec<(Domid, Uuid)> = found.domains.iter().map(|d| (d.domid, d.uuid)).collect();
                 let wanted = newest_of_each(found.domains);
-                for (domid, uuid) in all {
+                for &(domid, uuid) in &all {
                     if let Some(newest) = wanted.get(&uuid).filter(|newest| newest.domid != domid) {
                         self.set_problem(domid, Refusal::Shared(newest.domid).to_string());
                     }
@@ -214,6 +214,16 @@ impl Host {
                     self.guests.keys().filter(|u| !wanted.contains_key(u)).copied().collect();
                 for uuid in gone {
                     self.lose(uuid).await;
+                }
+                // A guest whose present domain has ended goes on in an older one that is still there.
+                let ended: Vec<Uuid> = self
+                    .guests
+                    .iter()
+                    .filter(|(uuid, guest)| !all.contains(&(guest.domain.domid, **uuid)))
+                    .map(|(uuid, _)| *uuid)
+                    .collect();
+                for uuid in ended {
+                    self.end_life(uuid).await;
                 }
                 let mut alive: Vec<Domain> = wanted.into_values().collect();
                 alive.sort_by_key(|domain| domain.domid);
@@ -293,14 +303,23 @@ impl Host {
 
     async fn lose_domain(&mut self, domid: Domid) {
         if let Some(uuid) = self.guest_of(domid).map(|guest| guest.domain.uuid) {
-            self.lose(uuid).await;
-            // Another domain of the same guest may have stood behind this one.
+            self.end_life(uuid).await;
+            // Another domain of the same guest may have stood behind this one, and takes the seat over.
             self.look.everything();
         }
     }
 
     /// A domain is gone: its console ends now; its seat ends when nobody waits for the guest's next life.
     async fn lose(&mut self, uuid: Uuid) {
+        self.end_life(uuid).await;
+        let Some(guest) = self.guests.get(&uuid) else { return };
+        if guest.viewers() == 0 || guest.gone.is_some_and(|at| at.elapsed() >= REBOOT_LIMIT) {
+            self.remove(uuid).await;
+        }
+    }
+
+    /// The guest's present domain is gone, and with it the console and what was published for it. The seat stays.
+    async fn end_life(&mut self, uuid: Uuid) {
         let Some(guest) = self.guests.get_mut(&uuid) else { return };
         if guest.gone.is_none() {
             tracing::info!(domain = ?guest.name(), domid = %guest.domain.domid, "domain is gone");
@@ -314,10 +333,8 @@ impl Host {
                 self.failed(&error);
             }
         }
-        let Some(guest) = self.guests.get_mut(&uuid) else { return };
-        guest.invited = false;
-        if guest.viewers() == 0 || guest.gone.is_some_and(|at| at.elapsed() >= REBOOT_LIMIT) {
-            self.remove(uuid).await;
+        if let Some(guest) = self.guests.get_mut(&uuid) {
+            guest.invited = false;
         }
     }
 
