@@ -23,6 +23,7 @@ pub(super) struct Wishes {
     /// How photographic contents may lose something, if they may.
     pub(super) quality: Option<Quality>,
     pub(super) copy_rect: bool,
+    pub(super) last_rect: bool,
     pub(super) desktop_size: bool,
     pub(super) extended_desktop_size: bool,
     pub(super) desktop_name: bool,
@@ -46,6 +47,7 @@ impl Wishes {
             level: Level::asked(encodings).unwrap_or_default(),
             quality: Quality::asked(encodings),
             copy_rect: has(Encoding::COPY_RECT),
+            last_rect: has(Encoding::LAST_RECT),
             desktop_size: has(Encoding::DESKTOP_SIZE),
             extended_desktop_size: has(Encoding::EXTENDED_DESKTOP_SIZE),
             desktop_name: has(Encoding::DESKTOP_NAME),
