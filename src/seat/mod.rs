@@ -33,6 +33,7 @@ pub mod pacing;
 mod paste;
 mod pointer;
 mod policy;
+mod relay;
 mod render;
 mod report;
 pub mod scroll;

@@ -278,7 +278,7 @@ impl Driver {
             SeatCommand::Panic => panic!("as ordered"),
             SeatCommand::Screenshot(vt, reply) => {
                 let vt = vt.unwrap_or_else(|| self.seat.default_vt());
-                self.seat.begin_screenshot(vt);
+                self.seat.begin_screenshot(vt, now);
                 self.screenshots.push((vt, reply));
             }
             SeatCommand::History(reply) => {
