@@ -10,7 +10,7 @@ use super::graphics::{Graphics, UpstreamId};
 use super::machine::Seat;
 use super::options::ViewerId;
 use super::viewer::Viewer;
-use super::vt::Vt;
+use super::vt::{Vt, VtNumber};
 use crate::rfb::encoding::Encoding;
 use crate::rfb::relay::RelayOffer;
 
@@ -27,6 +27,15 @@ const PORTION_BYTES: usize = 256 * 1024;
 /// A viewer that leaves so many bytes unread is sent nothing of that stream any more.
 const WAITING_BYTES: usize = 16 << 20;
 
+/// What a server's rectangles become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RelayChange {
+    /// The VT that shows the server.
+    pub vt: VtNumber,
+    /// They are passed on as they are from now on; otherwise they are decoded again.
+    pub relayed: bool,
+}
+
 /// How far a server's rectangles are passed on.
 #[derive(Debug)]
 pub(super) struct Relay {
@@ -38,11 +47,13 @@ pub(super) struct Relay {
     /// How many updates in a row could have been relayed, and how many it takes.
     even: u32,
     patience: u32,
+    /// What was told of it last.
+    told: bool,
 }
 
 impl Default for Relay {
     fn default() -> Self {
-        Self { viewer: None, on: false, spoiled: false, even: 0, patience: PATIENCE }
+        Self { viewer: None, on: false, spoiled: false, even: 0, patience: PATIENCE, told: false }
     }
 }
 
@@ -182,6 +193,21 @@ impl Seat {
                 }
             }
         }
+    }
+
+    /// What has changed since the last call, for the log.
+    pub fn take_relay_changes(&mut self) -> Vec<RelayChange> {
+        let mut changes = Vec::new();
+        for vt in &mut self.vts {
+            let number = vt.number;
+            if let Some(graphics) = vt.graphics_mut()
+                && graphics.relay.told != graphics.relay.on
+            {
+                graphics.relay.told = graphics.relay.on;
+                changes.push(RelayChange { vt: number, relayed: graphics.relay.on });
+            }
+        }
+        changes
     }
 
     /// Begins to pass on what the server of a VT sends, where that fits.

@@ -228,6 +228,10 @@ impl Driver {
                 break;
             }
         }
+        for change in self.seat.take_relay_changes() {
+            let relayed = change.relayed;
+            tracing::debug!(domain = ?self.name, vt = %change.vt, relayed, "a display's rectangles");
+        }
         let before = self.counts.viewers.swap(self.viewers.len(), Ordering::Relaxed);
         if before == 0 && !self.viewers.is_empty() {
             self.look.run_states();
