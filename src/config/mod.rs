@@ -164,6 +164,7 @@ struct DisplayLayer {
     forward: Option<Targets>,
     password_file: Option<FilePath>,
     pixels: Option<Pixels>,
+    relay: Option<Switch>,
 }
 
 /// A `[[domain]]` block: what may differ from domain to domain.
@@ -256,6 +257,8 @@ pub struct DomainConfig {
     pub view_only: bool,
     /// `display.pixels`: the most pixels that a guest's display may have.
     pub max_pixels: u32,
+    /// `display.relay`: whether a display's rectangles may be passed on as they are to a viewer that looks at it alone.
+    pub relay: bool,
 }
 
 impl Default for Config {
@@ -295,6 +298,7 @@ impl Default for Config {
                 sharing: Some("always".into()),
                 view_only: false,
                 max_pixels: DISPLAY_PIXELS,
+                relay: false,
             },
             overrides: Vec::new(),
         }
@@ -426,6 +430,7 @@ impl DomainConfig {
         set(&mut self.displays, display.enabled.map(|enabled| enabled.0));
         set(&mut self.forward, display.forward.clone().map(|targets| targets.0));
         set(&mut self.max_pixels, display.pixels.map(|pixels| pixels.0));
+        set(&mut self.relay, display.relay.map(|relay| relay.0));
         if let Some(file) = &display.password_file {
             self.display_password_file = Some(file.0.clone());
         }

@@ -10,6 +10,7 @@ use super::driver::Driver;
 use super::send::send;
 use crate::daemon::upstream::{UpstreamLink, UpstreamStream};
 use crate::rfb::client::ClientOptions;
+use crate::rfb::encoding::Encoding;
 use crate::seat::{UpstreamId, VtNumber};
 
 /// How much is read of a server at a time, in bytes: a quarter of a megabyte keeps the price of a call small against
@@ -56,7 +57,12 @@ impl Driver {
     pub(super) fn connect_upstream(&mut self, link: UpstreamLink, now: Instant) {
         let vt = VtNumber::GRAPHICS.get().checked_add(link.display).and_then(VtNumber::new);
         let preset = if link.network { ClientOptions::network() } else { ClientOptions::local() };
-        let options = ClientOptions { password: link.password, max_pixels: self.seat.max_pixels(), ..preset };
+        let mut options =
+            ClientOptions { password: link.password, max_pixels: self.seat.max_pixels(), ..preset };
+        if self.seat.may_relay() {
+            // What is decoded here cannot be passed on.
+            options.encodings.retain(|encoding| *encoding != Encoding::TIGHT);
+        }
         let Some(id) = vt.and_then(|vt| self.seat.add_upstream(vt, link.origin.clone(), options, now)) else {
             let reason = format!("there is no VT for display {}", link.display);
             tracing::warn!(domain = ?self.name, origin = link.origin, reason, "display refused");

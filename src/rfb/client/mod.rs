@@ -12,6 +12,7 @@ mod event;
 mod handshake;
 mod messages;
 mod queue;
+mod relay;
 mod update;
 
 pub use super::encoding::pseudo::{CursorImage, LedState};
@@ -26,6 +27,7 @@ use clipboard::Clipboard;
 use commands::Abilities;
 use handshake::Handshake;
 use queue::Events;
+use relay::Relay;
 use update::Updates;
 
 /// So many bytes are put behind what is left of the input before, as a beginning; see
@@ -73,6 +75,7 @@ pub struct ClientConnection {
     forms: ClientForms,
     abilities: Abilities,
     clipboard: Clipboard,
+    relay: Relay,
 }
 
 impl ClientConnection {
@@ -90,6 +93,7 @@ impl ClientConnection {
             forms: ClientForms::default(),
             abilities: Abilities::default(),
             clipboard: Clipboard::default(),
+            relay: Relay::default(),
             options,
         }
     }
