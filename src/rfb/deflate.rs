@@ -230,7 +230,9 @@ mod tests {
         let (mut compressor, mut decompressor) = (Compressor::with_level(2), Decompressor::new());
         let (mut packed, mut unpacked) = (Vec::new(), Vec::new());
         let mut total = 0;
-        for (turn, level) in [1, 2, 1, 1, 6, 1, 2, 3, 9, 1, 2, 2, 5, 1].into_iter().cycle().take(280).enumerate() {
+        for (turn, level) in
+            [1, 2, 1, 1, 6, 1, 2, 3, 9, 1, 2, 2, 5, 1].into_iter().cycle().take(280).enumerate()
+        {
             compressor.set_level(level);
             // Something old, something that repeats, something new, and sometimes nothing at all.
             let mut data = noise(turn * 97 % 5000);

@@ -187,6 +187,7 @@ impl Viewer {
             Encoding::LAST_RECT if left == RECTS_UNTIL_LAST => {
                 self.updates += 1;
                 self.counted.push(false);
+                self.state = State::Messages;
                 return Ok(());
             }
             Encoding::QEMU_EXTENDED_KEY | Encoding::EXTENDED_MOUSE_BUTTONS => {}

@@ -148,10 +148,8 @@ pub(super) fn count_changes(items: &[u8]) -> (usize, usize) {
     let (first, second, third) =
         (items, items.get(1..).unwrap_or_default(), items.get(2..).unwrap_or_default());
     // Sums of so few fit into a byte, and many bytes are added at once.
-    for ((one, two), three) in first
-        .chunks(128)
-        .zip(second.chunks(128))
-        .zip(third.chunks(128).chain(std::iter::once(&[][..])))
+    for ((one, two), three) in
+        first.chunks(128).zip(second.chunks(128)).zip(third.chunks(128).chain(std::iter::once(&[][..])))
     {
         changes += usize::from(one.iter().zip(two).map(|(a, b)| u8::from(a != b)).sum::<u8>());
         let lonely = one.iter().zip(two).zip(three).map(|((a, b), c)| u8::from(a != b) & u8::from(b != c));
@@ -224,8 +222,7 @@ mod tests {
             let items: Vec<u8> =
                 (0..length).map(|at| u8::try_from(at * at % 7 / 3).expect("small")).collect();
             let changes = items.windows(2).filter(|pair| pair[0] != pair[1]).count();
-            let alone =
-                items.windows(3).filter(|three| three[0] != three[1] && three[1] != three[2]).count();
+            let alone = items.windows(3).filter(|three| three[0] != three[1] && three[1] != three[2]).count();
             assert_eq!(count_changes(&items), (changes, alone), "{length}");
         }
     }

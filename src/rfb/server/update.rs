@@ -359,8 +359,10 @@ impl Updates {
         pieces.reverse();
         self.flight = Some(Flight { pieces, encoding: self.wishes.picture, until_last: false });
         let level = self.wishes.level;
-        self.encoder.set_level(if whole || !source.has_pixels() { level } else { level.for_changes() });
-        self.encoder.set_quality(self.wishes.quality);
+        // Pixels as they are rely on the compressor for all; they would grow by half.
+        let keep = whole || !source.has_pixels() || self.wishes.picture == PictureEncoding::Zlib;
+        self.encoder.set_level(if keep { level } else { level.for_changes() });
+        self.encoder.set_quality(self.wishes.quality, self.wishes.jpeg);
         let (outcome, more) = self.fly(source, out, MORE_RECTS);
         // Only now it is known how many rectangles the pieces have become; those that are still to come may become
         // several only if they need not be counted.

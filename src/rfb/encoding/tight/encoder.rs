@@ -52,12 +52,7 @@ impl Encoder {
     pub(in crate::rfb::encoding) fn new(level: u8, png: bool) -> Self {
         Self {
             rgb: red_green_blue(),
-            streams: Streams {
-                streams: [None, None, None],
-                level,
-                portion: Vec::new(),
-                packed: Vec::new(),
-            },
+            streams: Streams { streams: [None, None, None], level, portion: Vec::new(), packed: Vec::new() },
             gathered: Gathered::default(),
             simplified: Simplified::default(),
             planner: Planner::default(),
