@@ -17,6 +17,7 @@
 //! ([`INPUT_BYTES`], [`PASTE_BYTES`]), clipboards ([`CLIPBOARD_BYTES`]), keys ([`keys::HELD_KEYS`]), and one update at a time for a
 //! viewer that does not read. A viewer's mistake ends that viewer only.
 
+mod admission;
 mod banner;
 pub mod chord;
 mod clipboard;
@@ -43,6 +44,7 @@ mod upstreams;
 mod viewer;
 mod vt;
 
+pub use admission::Admission;
 pub use chord::{Chord, ChordError, Target};
 pub use clipboard::CLIPBOARD_BYTES;
 pub use console::{INPUT_BYTES, REPLY_BYTES};
