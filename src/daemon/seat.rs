@@ -132,6 +132,7 @@ impl Drop for SeatTask {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::daemon::display_access::DisplayAccess;
     use crate::seat::SeatOptions;
 
     #[tokio::test]
@@ -272,7 +273,7 @@ mod tests {
             received: Vec::new(),
             origin: "a test".into(),
             display: 0,
-            password: None,
+            access: DisplayAccess::default(),
             network: false,
             ended,
         };
