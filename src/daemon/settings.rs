@@ -115,6 +115,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::rfb::security::Method;
 
     fn check(set: &str) -> Result<(), String> {
         let config = Config::load(Some(Path::new("/dev/null")), &[set.to_owned()]).unwrap();
@@ -132,6 +133,104 @@ mod tests {
         assert!(check(&set).unwrap_err().contains("more than one line"));
         let text = check("vnc.password_file=/nonexistent/pw").unwrap_err();
         assert!(text.starts_with("vnc.password_file: cannot read /nonexistent/pw"), "{text}");
+    }
+
+    /// Checks several values together.
+    fn check_all(sets: &[String]) -> Result<(), String> {
+        let config = Config::load(Some(Path::new("/dev/null")), sets).unwrap();
+        Settings::check(&config).map(drop).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_is_missing_for_a_security_type_is_named() {
+        let tls = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tls");
+        let dir = tempfile::tempdir().unwrap();
+        let place = |name: &str| dir.path().join(name).display().to_string();
+        fs::write(place("users"), crate::daemon::user_line("ann", b"x").unwrap()).unwrap();
+        fs::write(place("password"), "sesame").unwrap();
+        let [users, password] = ["users", "password"].map(|name| format!("vnc.{name}_file={}", place(name)));
+        let certificate = format!("vnc.tls_certificate={tls}/self.pem");
+        let [key, other] = ["self", "other"].map(|name| format!("vnc.tls_key={tls}/{name}.key"));
+        let security = |words: &str| format!("vnc.security={words}");
+        let cases = [
+            (vec![certificate.clone()], "vnc.tls_key: is missing"),
+            (vec![key.clone()], "vnc.tls_certificate: is missing"),
+            (vec![certificate.clone(), other], "other.key: the private key is not that of the certificate"),
+            (vec![users.clone()], "vnc.users_file: needs TLS"),
+            (vec![security("x509none")], "vnc.security: x509none needs vnc.tls_certificate"),
+            (vec![security("vncauth")], "vnc.security: vncauth needs vnc.password_file"),
+            (vec![certificate.clone(), key.clone(), security("x509plain")], "vnc.security: x509plain needs vnc.users_file"),
+            (vec![security("none,none")], "vnc.security: none is there twice"),
+            (vec![security("tight")], "vnc.security: tight needs none or vncauth"),
+            (vec![security("")], "vnc.security: is empty"),
+            (vec![security("tlsnone")], "vnc.security: \"tlsnone\" is not a security type"),
+        ];
+        for (sets, wanted) in cases {
+            let text = check_all(&sets).unwrap_err();
+            assert!(text.contains(wanted), "{text}");
+        }
+        let all = [certificate, key, users, password];
+        assert_eq!(check_all(&all), Ok(()));
+        let words = security("x509plain,x509vnc,x509none,tight,vncauth,none");
+        assert_eq!(check_all(&[&all[..], &[words]].concat()), Ok(()));
+    }
+
+    /// What is offered when `vnc.security` does not say.
+    #[test]
+    fn security_types_follow_from_the_files() {
+        let tls = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tls");
+        let dir = tempfile::tempdir().unwrap();
+        let place = |name: &str| dir.path().join(name).display().to_string();
+        fs::write(place("users"), crate::daemon::user_line("ann", b"x").unwrap()).unwrap();
+        fs::write(place("password"), "sesame").unwrap();
+        let password = [format!("vnc.password_file={}", place("password"))];
+        let users = [format!("vnc.users_file={}", place("users"))];
+        let tls = [format!("vnc.tls_certificate={tls}/self.pem"), format!("vnc.tls_key={tls}/self.key")];
+        let cases: [(&[&[String]], &[&str]); 6] = [
+            (&[], &["none"]),
+            (&[&password], &["vncauth"]),
+            (&[&tls], &["x509none", "none"]),
+            (&[&tls, &password], &["x509vnc", "vncauth"]),
+            (&[&tls, &users], &["x509plain"]),
+            (&[&tls, &users, &password], &["x509plain", "x509vnc", "vncauth"]),
+        ];
+        for (sets, wanted) in cases {
+            let config = Config::load(Some(Path::new("/dev/null")), &sets.concat()).unwrap();
+            let secrets = Settings::check(&config).unwrap();
+            let settings = Settings::of(&config, &secrets, "x", "y").unwrap();
+            let wanted: Vec<Method> = wanted.iter().map(|name| name.parse().unwrap()).collect();
+            assert_eq!(settings.access.security().unwrap().methods(), wanted);
+            // Read again, they are the same, and nobody has to be told.
+            let again = Settings::of(&config, &Settings::check(&config).unwrap(), "x", "y").unwrap();
+            assert!(!settings.differs(&again));
+            fs::write(place("password"), "simsalabim").unwrap();
+            let other = Settings::of(&config, &Settings::check(&config).unwrap(), "x", "y").unwrap();
+            assert_eq!(settings.differs(&other), settings.password.is_some());
+            fs::write(place("password"), "sesame").unwrap();
+        }
+    }
+
+    #[test]
+    fn what_a_display_proves_itself_by_is_checked() {
+        let ca = concat!("display.tls_ca=", env!("CARGO_MANIFEST_DIR"), "/tests/data/tls/ca.pem").to_owned();
+        let fingerprint = format!("display.tls_fingerprint={}", "AB:".repeat(31) + "CD");
+        let insecure = "display.tls_insecure=true".to_owned();
+        let cases = [
+            (vec!["display.tls_ca=/dev/null".to_owned()], "display.tls_ca: /dev/null: no certificate"),
+            (vec!["display.tls_fingerprint=AB:CD".to_owned()], "display.tls_fingerprint: not a SHA-256"),
+            (vec!["display.tls_name=a b".to_owned()], "display.tls_name: \"a b\" is neither"),
+            (vec!["display.user=ann".to_owned()], "display.user: needs display.password_file"),
+            (vec![ca.clone(), fingerprint.clone()], "display.tls_ca is set as well"),
+            (vec![ca.clone(), insecure.clone()], "display.tls_ca: display.tls_insecure makes it void"),
+            (vec![fingerprint.clone(), insecure.clone()], "display.tls_fingerprint: display.tls_insecure"),
+        ];
+        for (sets, wanted) in cases {
+            let text = check_all(&sets).unwrap_err();
+            assert!(text.contains(wanted), "{text}");
+        }
+        for sets in [vec![ca], vec![fingerprint], vec![insecure]] {
+            assert_eq!(check_all(&sets), Ok(()));
+        }
     }
 
     #[test]

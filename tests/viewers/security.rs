@@ -8,7 +8,8 @@ use std::process::Command;
 
 use nix::sys::signal::Signal;
 
-use crate::foreign::TigerVnc;
+use crate::displays::{GuestX, free_port};
+use crate::foreign::{TigerVnc, Vncdotool};
 use crate::host::{Host, eventually, installed, text};
 use crate::INTERPOSE;
 
@@ -208,6 +209,50 @@ fn users_and_certificates_are_read_again_on_sighup() {
         if text(&peer.stdout).trim() == "accepted" { Ok(()) } else { Err(text(&peer.stderr)) }
     });
     scene.host.assert_daemon_lives();
+}
+
+#[test]
+fn a_display_is_known_by_its_certificate() {
+    let mut host = Host::new(&[INTERPOSE, "console.font=8x16"]);
+    let port = free_port();
+    let (certificate, key) = make_certificate(&host, "guest");
+    let [certificate, key] = [certificate, key].map(|path| path.display().to_string());
+    let (plain, stored) = (host.place("password"), host.place("stored"));
+    fs::write(&plain, "sesame\n").expect("a password file");
+    let made = Command::new("x11vnc").args(["-quiet", "-storepasswd", "sesame"]).arg(&stored).output();
+    assert!(made.expect("x11vnc").status.success());
+    host.set(&format!("display.forward=127.0.0.1:{port}"));
+    host.set(&format!("display.tls_ca={certificate}"));
+    host.set(&format!("display.password_file={}", plain.display()));
+    host.start_daemon();
+    host.add_domain(7, "tiny");
+    let mut viewer = Vncdotool::connect(host.port(7), None).expect("a connection");
+    viewer.await_text("guest$");
+
+    // Somebody in between who says that there is no TLS is not believed.
+    let without = GuestX::start(port, "480x160");
+    eventually("the refusal", || {
+        let log = host.log();
+        let wanted = "server must use TLS, and offers the security types [1] only";
+        if log.contains(wanted) { Ok(()) } else { Err(log) }
+    });
+    drop(without);
+    // Nor is another certificate.
+    let (other, other_key) = make_certificate(&host, "other");
+    let [other, other_key] = [other, other_key].map(|path| path.display().to_string());
+    let stored = stored.display().to_string();
+    let with = |certificate: &str, key: &str| {
+        let files = ["-X509Cert", certificate, "-X509Key", key, "-PasswordFile", &stored];
+        GuestX::start_with(port, "480x160", &[&["-SecurityTypes", "X509Vnc"], &files[..]].concat())
+    };
+    let impostor = with(&other, &other_key);
+    eventually("the refusal", || {
+        let log = host.log();
+        if log.contains("its certificate is refused") { Ok(()) } else { Err(log) }
+    });
+    drop(impostor);
+    let _right = with(&certificate, &key).with_terminal();
+    viewer.await_text("ready");
 }
 
 /// A login by VncAuth with a response that is wrong; what the server says.

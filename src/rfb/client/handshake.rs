@@ -288,11 +288,13 @@ mod tests {
 
     #[test]
     fn what_cannot_be_done_is_named() {
-        let cases: [(&[&[u8]], ClientError); 7] = [
+        let cases: [(&[&[u8]], ClientError); 9] = [
             (
-                &[b"RFB 003.008\n", &[2, 19, 16]],
-                ClientError::NoSecurityType { offered: vec![SecurityType(19), SecurityType(16)] },
+                &[b"RFB 003.008\n", &[2, 30, 16]],
+                ClientError::NoSecurityType { offered: vec![SecurityType(30), SecurityType(16)] },
             ),
+            (&[b"RFB 003.008\n", &[2, 19, 16]], ClientError::NoTrust),
+            (&[b"RFB 003.003\n", &[0, 0, 0, 19]], ClientError::NoTrust),
             (
                 &[b"RFB 003.003\n", &[0, 0, 1, 1]],
                 ClientError::NoSecurityType { offered: vec![SecurityType(0)] },
