@@ -173,6 +173,7 @@ struct DisplayLayer {
     tls_name: Option<Word>,
     tls_insecure: Option<Switch>,
     pixels: Option<Pixels>,
+    relay: Option<Switch>,
 }
 
 /// A `[[domain]]` block: what may differ from domain to domain.
@@ -283,6 +284,8 @@ pub struct DomainConfig {
     pub view_only: bool,
     /// `display.pixels`: the most pixels that a guest's display may have.
     pub max_pixels: u32,
+    /// `display.relay`: whether a display's rectangles may be passed on as they are to a viewer that looks at it alone.
+    pub relay: bool,
 }
 
 impl Default for Config {
@@ -331,6 +334,7 @@ impl Default for Config {
                 sharing: Some("always".into()),
                 view_only: false,
                 max_pixels: DISPLAY_PIXELS,
+                relay: false,
             },
             overrides: Vec::new(),
         }
@@ -462,6 +466,7 @@ impl DomainConfig {
         set(&mut self.displays, display.enabled.map(|enabled| enabled.0));
         set(&mut self.forward, display.forward.clone().map(|targets| targets.0));
         set(&mut self.max_pixels, display.pixels.map(|pixels| pixels.0));
+        set(&mut self.relay, display.relay.map(|relay| relay.0));
         set(&mut self.display_tls_insecure, display.tls_insecure.map(|insecure| insecure.0));
         set_file(&mut self.display_password_file, &display.password_file);
         set_file(&mut self.display_tls_ca, &display.tls_ca);

@@ -80,6 +80,7 @@ impl Settings {
             notices: self.config.notices,
             osc52: self.config.osc52,
             max_pixels: self.config.max_pixels,
+            relay: self.config.relay,
         }
     }
 

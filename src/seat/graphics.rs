@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::options::ViewerId;
 use super::pacing::{Credit, Pace};
+use super::relay::Relay;
 use crate::geometry::{Point, Rect, Region, Size};
 use crate::keysym::Keysym;
 use crate::rfb::client::ClientConnection;
@@ -64,7 +65,9 @@ pub(super) struct Graphics {
     pub(super) leds: Option<LedState>,
     /// Who asked for another size and waits for the answer.
     pub(super) resize_for: Option<ViewerId>,
-    /// What of the canvas has never been painted.
+    /// How far what it sends is passed on instead of painted.
+    pub(super) relay: Relay,
+    /// What of the canvas has never been painted, or is old.
     missing: Region,
     /// When the canvas was last brought up to date.
     whole_at: Option<Instant>,
@@ -97,6 +100,7 @@ impl Graphics {
             id,
             connection,
             missing,
+            relay: Relay::default(),
             origin,
             name,
             awaited: false,
@@ -145,6 +149,36 @@ impl Graphics {
         self.torn_until.get_or_insert(now + TORN);
     }
 
+    /// A part of an update is there, to be passed on.
+    pub(super) fn relayed(&mut self, rect: Rect, now: Instant) {
+        self.painted += u64::from(rect.area());
+        self.torn_until.get_or_insert(now + TORN);
+        if !self.relay.is_on() && self.is_complete() {
+            // It came late: the canvas lacks it.
+            self.forget_picture(true, now);
+        }
+    }
+
+    /// The canvas is old, until the server has sent everything once more; viewers who look wait for that.
+    pub(super) fn forget_picture(&mut self, looked_at: bool, now: Instant) {
+        self.connection.forget_canvas();
+        self.missing = self.size().rect().into();
+        if looked_at {
+            self.hold_until = Some(now + FIRST);
+            self.connection.request_update(true);
+        }
+    }
+
+    /// True while a part of an update is there, and the rest on its way.
+    pub(super) const fn is_torn(&self) -> bool {
+        self.torn_until.is_some()
+    }
+
+    /// True when the picture is whole and shown.
+    pub(super) fn is_settled(&self) -> bool {
+        self.is_complete() && self.torn_until.is_none() && self.hold_until.is_none()
+    }
+
     /// The canvas has another size. Viewers see it with its picture.
     pub(super) fn resized(&mut self, now: Instant) {
         self.missing = self.size().rect().into();
@@ -158,6 +192,9 @@ impl Graphics {
         self.torn_until = None;
         let painted = std::mem::take(&mut self.painted);
         self.was_small = painted <= SMALL_PIXELS;
+        if self.relay.is_on() {
+            return false;
+        }
         if painted == 0 || !self.is_complete() {
             self.ask_again(now);
             return false;

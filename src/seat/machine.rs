@@ -117,12 +117,21 @@ impl Seat {
 
     /// What viewers may do from now on: how clipboards and pastes are treated, and whether a window changes the size.
     pub fn set_policies(&mut self, policies: Policies) {
-        let Policies { clipboard, paste, allow_resize, view_only, sharing, notices, osc52, max_pixels } =
-            policies;
+        let Policies {
+            clipboard,
+            paste,
+            allow_resize,
+            view_only,
+            sharing,
+            notices,
+            osc52,
+            max_pixels,
+            relay,
+        } = policies;
         let options = &mut self.options;
         (options.clipboard, options.paste, options.allow_resize) = (clipboard, paste, allow_resize);
         (options.view_only, options.sharing, options.notices) = (view_only, sharing, notices);
-        (options.max_pixels, options.osc52) = (max_pixels, osc52);
+        (options.max_pixels, options.osc52, options.relay) = (max_pixels, osc52, relay);
     }
 
     /// Adds a console. Viewers who were waiting for this VT are moved to it. Nothing happens when it is there, or
@@ -237,12 +246,15 @@ impl Seat {
         let id = ViewerId(self.next_viewer);
         self.next_viewer += 1;
         let vt = self.initial_vt();
-        let connection = ServerConnection::new(ServerOptions {
+        let mut connection = ServerConnection::new(ServerOptions {
             name: self.desktop_name(vt),
             size: self.ensure_picture(vt),
             security: self.options.security.clone(),
             challenge,
         });
+        if self.options.relay {
+            connection.keep_streams();
+        }
         self.viewers.push(Viewer::new(id, peer, connection, vt, self.options.font, now));
         self.status_stale = true;
         self.focus(vt, 1, true);

@@ -34,6 +34,7 @@ pub mod pacing;
 mod paste;
 mod pointer;
 mod policy;
+mod relay;
 mod render;
 mod report;
 pub mod scroll;
@@ -59,5 +60,6 @@ pub use options::{
 };
 pub use paste::PASTE_BYTES;
 pub use policy::{BadPolicy, ClipboardPolicy, PastePolicy, Policies, Sharing};
+pub use relay::RelayChange;
 pub use upstreams::{EndedUpstream, UPSTREAM_HANDSHAKE, UpstreamEnd, UpstreamError};
 pub use vt::{BadVtNumber, VtNumber};

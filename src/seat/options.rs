@@ -54,6 +54,9 @@ pub struct SeatOptions {
     pub notices: bool,
     /// The most pixels of a guest's display.
     pub max_pixels: u32,
+    /// Whether the rectangles of a guest's display may be passed on as they are to a viewer that looks at it alone. It saves
+    /// decoding and encoding; the guest's compressed data then reaches the viewer unchecked.
+    pub relay: bool,
     /// Which way clipboard texts may go.
     pub clipboard: ClipboardPolicy,
     /// What becomes of control characters in a paste.
@@ -81,6 +84,7 @@ impl Default for SeatOptions {
             sharing: Sharing::default(),
             notices: true,
             max_pixels: MAX_PIXELS,
+            relay: false,
             clipboard: ClipboardPolicy::default(),
             paste: PastePolicy::default(),
             osc52: false,

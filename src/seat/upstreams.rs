@@ -71,6 +71,12 @@ impl Seat {
         self.options.max_pixels
     }
 
+    /// Whether a server's rectangles may be passed on as they are.
+    #[must_use]
+    pub const fn may_relay(&self) -> bool {
+        self.options.relay
+    }
+
     /// Takes in a server of the guest whose picture is to be the VT `vt`, one of the graphics VTs. It comes from
     /// `origin`, in words. `None` when `vt` is none of them.
     pub fn add_upstream(
@@ -178,10 +184,13 @@ impl Seat {
             // Taken above.
             ClientEvent::Ready { .. } => {}
             ClientEvent::Damaged(rect) => {
+                graphics.relay.disturb();
                 graphics.part(rect, now);
                 viewers.for_each(|viewer| viewer.debt.changed(rect));
             }
+            ClientEvent::Relayed(rect) => graphics.relayed(rect, now),
             ClientEvent::Copied { destination, source } => {
+                graphics.relay.disturb();
                 graphics.part(destination, now);
                 viewers.for_each(|viewer| viewer.debt.moved(destination, source));
             }
@@ -191,6 +200,7 @@ impl Seat {
                 }
             }
             ClientEvent::Resized { size } => {
+                graphics.stop_relay(true, now);
                 graphics.resized(now);
                 viewers.for_each(|viewer| viewer.resized(size));
                 self.status_stale = true;

@@ -96,9 +96,13 @@ impl Drop for GuestX {
 
 /// A host whose one domain has a console, and a display at the port once somebody listens there.
 fn host_with_display_at(port: u16) -> (Host, u16) {
+    host_with(port, "display.relay=false")
+}
+
+fn host_with(port: u16, setting: &str) -> (Host, u16) {
     let forward = format!("display.forward=127.0.0.1:{port}");
     // A fixed font: the pictures' text is read in it.
-    let settings = ["console.mode=interpose", "console.font=8x16", "seat.notices=false", &forward];
+    let settings = ["console.mode=interpose", "console.font=8x16", "seat.notices=false", &forward, setting];
     let mut host = Host::new(&settings);
     host.start_daemon();
     host.add_domain(7, "tiny");
@@ -201,6 +205,53 @@ fn tigervnc_follows_the_switch_and_resizes_the_guests_display() {
             let (screen, wanted) = (viewer.capture(), x.picture());
             if screen.holds(&wanted) { Ok(()) } else { Err(format!("{screen:?}")) }
         });
+    }
+}
+
+#[test]
+fn what_xvnc_compressed_is_passed_on_to_tigervnc_as_it_is() {
+    for encoding in ["Tight", "ZRLE"] {
+        let port = free_port();
+        let (host, own) = host_with(port, "display.relay=true");
+        let x = GuestX::start(port, "640x480").with_terminal();
+        await_vt(&host, 7);
+        let viewer = TigerVnc::connect(own, encoding);
+        let is_relayed = || {
+            let log = host.log();
+            let last = log.lines().rfind(|line| line.contains("a display's rectangles"));
+            last.is_some_and(|line| line.contains("relayed=true"))
+        };
+        let same = |what: &str| {
+            eventually(what, || {
+                let (screen, wanted) = (viewer.capture(), x.picture());
+                if screen.holds(&wanted) { Ok(()) } else { Err(format!("{screen:?}{}", viewer.log())) }
+            });
+        };
+        // Without a window manager the keyboard belongs to the window below the pointer.
+        let (left, top) = viewer.corner();
+        viewer.click(1, (left + 60, top + 60));
+        let mut rounds = 0;
+        eventually("a relay", || {
+            rounds += 1;
+            viewer.type_text(&format!("seq {rounds} {}\n", rounds + 7));
+            if is_relayed() { Ok(()) } else { Err(host.log()) }
+        });
+        for round in 0..2 {
+            viewer.type_text(&format!("seq {round} {}\n", round + 30));
+            same("what was relayed in TigerVNC's window");
+        }
+        assert!(is_relayed(), "{}", host.log());
+        // Its own pictures, a viewer beside it, and back.
+        viewer.key("ctrl+alt+1");
+        viewer.await_text("guest$");
+        viewer.key("ctrl+alt+7");
+        same("the display again");
+        let mut second = Vncdotool::connect(own, None).expect("a connection");
+        await_picture(|| second.capture(), &x);
+        same("the display beside another viewer");
+        drop(second);
+        viewer.key("ctrl+alt+1");
+        viewer.await_text("guest$");
     }
 }
 

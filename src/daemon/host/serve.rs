@@ -195,6 +195,7 @@ impl Host {
                 notices: settings.config.notices,
                 osc52: settings.config.osc52,
                 max_pixels: settings.config.max_pixels,
+                relay: settings.config.relay,
                 chords: settings.chords.clone(),
                 security: security.clone(),
             })

@@ -245,6 +245,10 @@ impl Driver {
                 break;
             }
         }
+        for change in self.seat.take_relay_changes() {
+            let relayed = change.relayed;
+            tracing::debug!(domain = ?self.name, vt = %change.vt, relayed, "a display's rectangles");
+        }
         let before = self.counts.viewers.swap(self.viewers.len(), Ordering::Relaxed);
         if before == 0 && !self.viewers.is_empty() {
             self.look.run_states();
@@ -299,7 +303,7 @@ impl Driver {
             SeatCommand::Panic => panic!("as ordered"),
             SeatCommand::Screenshot(vt, reply) => {
                 let vt = vt.unwrap_or_else(|| self.seat.default_vt());
-                self.seat.begin_screenshot(vt);
+                self.seat.begin_screenshot(vt, now);
                 self.screenshots.push((vt, reply));
             }
             SeatCommand::History(reply) => {

@@ -10,6 +10,7 @@ use super::driver::Driver;
 use super::send::send;
 use crate::daemon::upstream::{UpstreamLink, UpstreamStream};
 use crate::rfb::client::ClientOptions;
+use crate::rfb::encoding::Encoding;
 use crate::seat::{UpstreamId, VtNumber};
 
 /// How much is read of a server at a time, in bytes: a quarter of a megabyte keeps the price of a call small against
@@ -57,7 +58,7 @@ impl Driver {
         let vt = VtNumber::GRAPHICS.get().checked_add(link.display).and_then(VtNumber::new);
         let preset = if link.network { ClientOptions::network() } else { ClientOptions::local() };
         let options = ClientOptions { max_pixels: self.seat.max_pixels(), ..preset };
-        let options = match link.access.apply(options, &link.stream) {
+        let mut options = match link.access.apply(options, &link.stream) {
             Ok(options) => options,
             Err(error) => {
                 tracing::warn!(domain = ?self.name, origin = link.origin, %error, "display refused");
@@ -66,6 +67,10 @@ impl Driver {
                 return;
             }
         };
+        if self.seat.may_relay() {
+            // What is decoded here cannot be passed on.
+            options.encodings.retain(|encoding| *encoding != Encoding::TIGHT);
+        }
         let Some(id) = vt.and_then(|vt| self.seat.add_upstream(vt, link.origin.clone(), options, now)) else {
             let reason = format!("there is no VT for display {}", link.display);
             tracing::warn!(domain = ?self.name, origin = link.origin, reason, "display refused");

@@ -106,6 +106,9 @@ pub enum ClientEvent {
         /// The upper left corner of where they were.
         source: Point,
     },
+    /// These pixels came to be passed on, and are not on the canvas; see
+    /// [`relayed`](super::ClientConnection::relayed).
+    Relayed(Rect),
     /// An update is complete: what was painted since the last one belongs together. No request is outstanding.
     UpdateDone,
     /// The cursor looks like this; `None` for invisible.
@@ -216,6 +219,10 @@ pub enum ClientError {
         /// What is wrong.
         error: DecodeError,
     },
+    /// A rectangle to be passed on is longer than [`RECT_BYTES`](crate::rfb::relay::RECT_BYTES), or there are more than an
+    /// update can have and nobody has taken them.
+    #[error("server sent more than can be passed on, for rectangle {0:?}")]
+    RelayTooLong(Rect),
     /// A pseudo-encoding cannot be decoded.
     #[error("server sent a bad pseudo-encoding: {0}")]
     Pseudo(#[from] PseudoError),

@@ -12,6 +12,7 @@ mod event;
 mod handshake;
 mod messages;
 mod queue;
+mod relay;
 mod sealed;
 mod update;
 
@@ -28,6 +29,7 @@ use clipboard::Clipboard;
 use commands::Abilities;
 use handshake::{Handshake, Next};
 use queue::Events;
+use relay::Relay;
 use update::Updates;
 
 /// So many bytes are put behind what is left of the input before, as a beginning; see
@@ -77,6 +79,7 @@ pub struct ClientConnection {
     forms: ClientForms,
     abilities: Abilities,
     clipboard: Clipboard,
+    relay: Relay,
 }
 
 impl ClientConnection {
@@ -95,6 +98,7 @@ impl ClientConnection {
             forms: ClientForms::default(),
             abilities: Abilities::default(),
             clipboard: Clipboard::default(),
+            relay: Relay::default(),
             options,
         }
     }

@@ -14,6 +14,7 @@ pub mod rre;
 pub mod tight;
 pub mod trle;
 mod unpacked;
+pub mod verbatim;
 mod work;
 pub mod zlib;
 pub mod zrle;
@@ -99,7 +100,12 @@ impl PictureEncoding {
     /// The one that a viewer wants most among those that exist here; raw when it names none.
     #[must_use]
     pub fn preferred(wishes: &[Encoding]) -> Self {
-        let known = |wish: &Encoding| match *wish {
+        Self::wished(wishes).next().unwrap_or(Self::Raw)
+    }
+
+    /// Those that a viewer names, the most wanted first.
+    pub fn wished(wishes: &[Encoding]) -> impl Iterator<Item = Self> {
+        wishes.iter().filter_map(|wish| match *wish {
             Encoding::RAW => Some(Self::Raw),
             Encoding::HEXTILE => Some(Self::Hextile),
             Encoding::ZRLE => Some(Self::Zrle),
@@ -110,8 +116,7 @@ impl PictureEncoding {
             Encoding::CORRE => Some(Self::CoRre),
             Encoding::TIGHT_PNG => Some(Self::TightPng),
             _ => None,
-        };
-        wishes.iter().find_map(known).unwrap_or(Self::Raw)
+        })
     }
 
     /// Its number.
@@ -153,6 +158,12 @@ impl Encoder {
         if let Some(tight) = &mut self.tight {
             tight.set_level(level.0);
         }
+    }
+
+    /// True when the stream of ZRLE has been used.
+    #[must_use]
+    pub fn has_begun_zrle(&self) -> bool {
+        self.zrle.is_some()
     }
 
     /// From now on photographic parts may lose something (Tight and TightPNG only), or nothing may.
@@ -320,6 +331,14 @@ pub enum DecodeError {
     /// An encoding that does not exist here, or none for pictures.
     #[error("encoding {} is not known", .0.0)]
     UnknownEncoding(Encoding),
+    /// More data than the rectangle's pixels can need.
+    #[error("{bytes} bytes for rectangle {rect:?}")]
+    Oversized {
+        /// The length of the data.
+        bytes: usize,
+        /// The rectangle.
+        rect: Rect,
+    },
     /// A subrectangle outside its tile.
     #[error("subrectangle {rect:?} outside a tile of {size:?}")]
     SubrectOutside {

@@ -11,6 +11,7 @@ mod event;
 mod handshake;
 mod input;
 mod messages;
+mod relay;
 mod update;
 mod wishes;
 
@@ -21,8 +22,10 @@ pub use event::{
     Damage, Place, PowerRequest, ResizeRefusal, ServerError, ServerEvent, ServerOptions, UpdateOutcome,
 };
 
+use super::encoding::Encoding;
 use super::message::handshake::bounded_text;
 use super::message::{ClientForms, ServerMessage, Xvp};
+use super::relay::{RelayOffer, Relayed};
 use super::security::tls::TlsChannel;
 use super::tile::TileSource;
 use crate::geometry::{Region, Size};
@@ -226,6 +229,43 @@ impl ServerConnection {
     /// be called before the viewer has said what it understands, that is, with the connection.
     pub fn enable_xvp(&mut self) {
         self.xvp_enabled = true;
+    }
+
+    /// Keeps the streams of the encoding that the viewer wants most for rectangles of another server, where there is
+    /// something else for our own pictures. Off at first; to be called with the connection.
+    pub fn keep_streams(&mut self) {
+        self.updates.streams.keep = true;
+    }
+
+    /// What the viewer could take of another server's rectangles now, if those are in our own native format
+    /// ([`PixelFormat::RGB888`](super::pixel_format::PixelFormat::RGB888)).
+    #[must_use]
+    pub fn relay_offer(&self) -> Option<RelayOffer> {
+        self.updates.relay_offer().filter(|_| self.is_ready())
+    }
+
+    /// Gives the streams of an encoding to another server, for good: our own pictures are never sent in it any more, and
+    /// what [`relay`](Self::relay) is given must be all of that server's rectangles in it from the first one on.
+    pub fn give_streams(&mut self, encoding: Encoding) {
+        self.updates.give_streams(encoding);
+    }
+
+    /// True when the viewer has all that [`update`](Self::update) has to say, and was told the size.
+    #[must_use]
+    pub fn is_even(&self) -> bool {
+        self.is_ready() && self.updates.is_even()
+    }
+
+    /// Passes on another server's rectangles, as one update, if the viewer wants one of its whole framebuffer and
+    /// [`is_even`](Self::is_even). They are taken out of `relayed` then.
+    pub fn relay(&mut self, relayed: &mut Relayed) -> UpdateOutcome {
+        if !self.is_ready() || self.must_drain() {
+            return UpdateOutcome::Nothing;
+        }
+        self.flush_asides();
+        let outcome = self.updates.relay(relayed, &self.name, &mut self.output);
+        self.forms.extended_buttons |= self.updates.buttons_acknowledged();
+        outcome
     }
 
     /// The answer "no", or "it failed", to [`ServerEvent::Power`]. There is none for "yes".

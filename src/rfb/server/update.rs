@@ -7,6 +7,7 @@
 
 use super::COPIES;
 use super::event::{Damage, UpdateOutcome};
+use super::relay::Streams;
 use super::wishes::{CursorForm, Wishes};
 use crate::geometry::{Point, Rect, Region, Size};
 use crate::rfb::encoding::pseudo::{self, CursorImage, LayoutReason, LedState};
@@ -87,6 +88,7 @@ pub(super) struct Updates {
     owed: Region,
     flight: Option<Flight>,
     encoder: Encoder,
+    pub(super) streams: Streams,
 }
 
 impl Updates {
@@ -109,6 +111,7 @@ impl Updates {
             owed: Region::new(),
             flight: None,
             encoder: Encoder::default(),
+            streams: Streams::default(),
         }
     }
 
@@ -139,12 +142,12 @@ impl Updates {
         self.buttons_told
     }
 
-    fn resize_due(&self) -> bool {
+    pub(super) fn resize_due(&self) -> bool {
         self.viewer_size != self.screen_size && self.wishes.resizes()
     }
 
     /// How many rectangles of news the next update has.
-    fn news_rects(&self) -> u16 {
+    pub(super) fn news_rects(&self) -> u16 {
         let News { layout, name, cursor, leds, extended_key, extended_buttons } = &self.news;
         u16::from(layout.is_some())
             + u16::from(*name)
@@ -163,7 +166,9 @@ impl Updates {
     }
 
     pub(super) fn set_encodings(&mut self, encodings: &[Encoding]) {
-        self.wishes = Wishes::new(encodings);
+        let native = self.format() == PixelFormat::RGB888;
+        let (picture, relay) = self.streams.choose(encodings, native, self.encoder.has_begun_zrle());
+        self.wishes = Wishes { picture, relay, ..Wishes::new(encodings) };
         let Self { wishes, news, .. } = self;
         // A viewer may resize only after it has seen an ExtendedDesktopSize; the keys and buttons alike.
         match (wishes.extended_desktop_size, self.layout_told) {
@@ -180,6 +185,31 @@ impl Updates {
 
     pub(super) fn wishes(&self) -> &Wishes {
         &self.wishes
+    }
+
+    /// The pixel format that the next update has.
+    pub(super) fn format(&self) -> PixelFormat {
+        self.next_format.unwrap_or(*self.translator.format())
+    }
+
+    /// True when nothing is to be sent whatever the damage.
+    pub(super) fn owes_nothing(&self) -> bool {
+        self.requested.is_empty() && self.owed.is_empty()
+    }
+
+    /// False when an update of less than `area` is asked for.
+    pub(super) fn asks_for_all_of(&self, area: Rect) -> bool {
+        self.asked.is_none_or(|asked| asked.contains(area))
+    }
+
+    /// Counts the request as answered if it is one of all of `area`.
+    pub(super) fn take_request_of(&mut self, area: Rect) -> bool {
+        let takes = self.asked.is_some_and(|asked| asked.contains(area));
+        if takes {
+            self.asked = None;
+            self.keep_asking();
+        }
+        takes
     }
 
     pub(super) fn is_continuous(&self) -> bool {
@@ -395,7 +425,7 @@ impl Updates {
     }
 
     /// Changes to the pixel format that the viewer set last, and tells it the colours if it wants a map.
-    fn apply_format(&mut self, out: &mut Vec<u8>) {
+    pub(super) fn apply_format(&mut self, out: &mut Vec<u8>) {
         let Some(format) = self.next_format.take() else { return };
         if format != *self.translator.format() {
             self.translator = Translator::new(format);
@@ -434,7 +464,7 @@ impl Updates {
         }
     }
 
-    fn write_news(&mut self, name: &str, out: &mut Vec<u8>) {
+    pub(super) fn write_news(&mut self, name: &str, out: &mut Vec<u8>) {
         let News { layout, name: renamed, cursor, leds, extended_key, extended_buttons } =
             std::mem::take(&mut self.news);
         if let Some(reason) = layout {

@@ -1,6 +1,7 @@
 //! What a viewer understands, from its last SetEncodings (RFC 6143 §7.5.2).
 
 use crate::rfb::encoding::{Encoding, Level, PictureEncoding, Quality};
+use crate::rfb::relay::RelayOffer;
 
 /// The rectangle that carries a cursor to a viewer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub(super) enum CursorForm {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Wishes {
     pub(super) picture: PictureEncoding,
+    /// What another server's rectangles may be in.
+    pub(super) relay: Option<RelayOffer>,
     pub(super) level: Level,
     /// How photographic contents may lose something, if they may.
     pub(super) quality: Option<Quality>,
@@ -43,6 +46,7 @@ impl Wishes {
         let has = |encoding| encodings.contains(&encoding);
         Self {
             picture: PictureEncoding::preferred(encodings),
+            relay: None,
             level: Level::asked(encodings).unwrap_or_default(),
             quality: Quality::asked(encodings),
             copy_rect: has(Encoding::COPY_RECT),

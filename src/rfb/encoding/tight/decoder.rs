@@ -257,7 +257,7 @@ fn paint_indices(bytes: &[u8], palette: &[Colour], row: &mut [Colour]) -> Result
 }
 
 /// A length of one to three bytes, below 2^22.
-fn read_length(reader: &mut Reader<'_>) -> Result<usize, NeedMore> {
+pub(super) fn read_length(reader: &mut Reader<'_>) -> Result<usize, NeedMore> {
     let mut length = 0;
     for (shift, mask) in [(0, 0x7f), (7, 0x7f), (14, 0xff)] {
         let byte = reader.u8()?;

@@ -10,6 +10,7 @@
 
 mod decoder;
 mod encoder;
+pub mod extent;
 mod gather;
 mod gradient;
 mod png;
