@@ -355,7 +355,8 @@ fn one_viewers_mistake_ends_that_viewer_only() {
 
 #[test]
 fn a_wrong_password_is_refused() {
-    let options = SeatOptions { security: Security::VncAuth(Password::new(b"secret")), ..SeatOptions::default() };
+    let options =
+        SeatOptions { security: Security::VncAuth(Password::new(b"secret")), ..SeatOptions::default() };
     let mut scene = Scene::with(options);
     let id = scene.seat.add_viewer("peer".to_owned(), [3; 16], scene.now).unwrap();
     let mut viewer = Viewer::new(ALL, Format::RGB888);

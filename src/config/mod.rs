@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 pub use value::{
-    Announce, Bytes, Cells, ConsoleMode, DISPLAYS_MAX, FilePath, Interfaces, Lines, Listen, Listens,
-    Pixels, Ports, Switch, Target, Targets, Word, Words,
+    Announce, Bytes, Cells, ConsoleMode, DISPLAYS_MAX, FilePath, Interfaces, Lines, Listen, Listens, Pixels,
+    Ports, Switch, Target, Targets, Word, Words,
 };
 
 /// The most pixels of a guest's display unless told otherwise: two screens of 4K side by side. A pixel takes four bytes.

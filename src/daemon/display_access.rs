@@ -42,9 +42,7 @@ impl DisplayAccess {
         const CA: &str = "display.tls_ca";
         const FINGERPRINT: &str = "display.tls_fingerprint";
         let password = match &config.display_password_file {
-            Some(path) => {
-                Some(secrets.password(path).map_err(|message| ("display.password_file", message))?)
-            }
+            Some(path) => Some(secrets.password(path).map_err(|message| ("display.password_file", message))?),
             None => None,
         };
         let user = config.display_user.clone();

@@ -141,7 +141,14 @@ mod tests {
         let uuids = [1, 2].map(|n| Uuid::from_bytes([n; 16]));
         let [bad, good] = uuids.map(|uuid| {
             let listener = Listener::tcp(([127, 0, 0, 1], 0).into()).unwrap();
-            SeatTask::start("x", uuid, Seat::new(SeatOptions::default()), listener, Door::default(), look.clone())
+            SeatTask::start(
+                "x",
+                uuid,
+                Seat::new(SeatOptions::default()),
+                listener,
+                Door::default(),
+                look.clone(),
+            )
         });
         bad.commands.send(SeatCommand::Panic).await.unwrap();
         let pending = look.next().await;
@@ -175,7 +182,8 @@ mod tests {
         let listener = Listener::tcp(([127, 0, 0, 1], 0).into()).unwrap();
         let address = listener.tcp_address().unwrap();
         let seat = Seat::new(SeatOptions { name: "x".into(), ..SeatOptions::default() });
-        let task = SeatTask::start("x", Uuid::from_bytes([1; 16]), seat, listener, Door::default(), look.clone());
+        let task =
+            SeatTask::start("x", Uuid::from_bytes([1; 16]), seat, listener, Door::default(), look.clone());
         for (command, notice) in [
             (SeatCommand::Guest(DomainState::Paused), "paused"),
             (SeatCommand::State(DomainState::NoConsole("none".into())), "no console"),
@@ -265,7 +273,8 @@ mod tests {
         let address = listener.tcp_address().unwrap();
         let mut seat = Seat::new(SeatOptions { columns: 10, rows: 5, ..SeatOptions::default() });
         seat.add_console(VtNumber::CONSOLE);
-        let task = SeatTask::start("x", Uuid::from_bytes([1; 16]), seat, listener, Door::default(), Look::default());
+        let task =
+            SeatTask::start("x", Uuid::from_bytes([1; 16]), seat, listener, Door::default(), Look::default());
         let (ours, mut guest) = tokio::net::UnixStream::pair().unwrap();
         let (ended, end) = oneshot::channel();
         let link = UpstreamLink {

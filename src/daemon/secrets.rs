@@ -135,9 +135,7 @@ fn read(path: &Path, most: usize) -> Result<Zeroizing<Vec<u8>>, String> {
     // As large as it may become, so that growing leaves no copies behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(most.min(64 * 1024)));
     let limit = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
-    fs::File::open(path)
-        .and_then(|file| file.take(limit).read_to_end(&mut bytes))
-        .map_err(unreadable)?;
+    fs::File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes)).map_err(unreadable)?;
     if bytes.len() > most {
         return Err(format!("{} has more than {most} bytes", path.display()));
     }

@@ -53,7 +53,18 @@ impl Settings {
         let clipboard = word(&config.clipboard).map_err(|message| wrong("seat.clipboard", message))?;
         let paste = word(&config.paste).map_err(|message| wrong("seat.paste", message))?;
         let sharing = word(&config.sharing).map_err(|message| wrong("vnc.sharing", message))?;
-        Ok(Self { config, password, access, chords, display_access, font, fit_font, clipboard, paste, sharing })
+        Ok(Self {
+            config,
+            password,
+            access,
+            chords,
+            display_access,
+            font,
+            fit_font,
+            clipboard,
+            paste,
+            sharing,
+        })
     }
 
     /// The settings of one domain, with the passwords that [`Self::check`] read.
@@ -160,7 +171,10 @@ mod tests {
             (vec![users.clone()], "vnc.users_file: needs TLS"),
             (vec![security("x509none")], "vnc.security: x509none needs vnc.tls_certificate"),
             (vec![security("vncauth")], "vnc.security: vncauth needs vnc.password_file"),
-            (vec![certificate.clone(), key.clone(), security("x509plain")], "vnc.security: x509plain needs vnc.users_file"),
+            (
+                vec![certificate.clone(), key.clone(), security("x509plain")],
+                "vnc.security: x509plain needs vnc.users_file",
+            ),
             (vec![security("none,none")], "vnc.security: none is there twice"),
             (vec![security("tight")], "vnc.security: tight needs none or vncauth"),
             (vec![security("")], "vnc.security: is empty"),

@@ -107,7 +107,9 @@ fn parse_hash(line: usize, text: &str) -> Result<PasswordHash, UsersError> {
 #[derive(Debug, thiserror::Error)]
 pub enum UserLineError {
     /// The name cannot be one.
-    #[error("a name has 1 to {USER_BYTES} bytes, no colon and no control character, and does not begin with #")]
+    #[error(
+        "a name has 1 to {USER_BYTES} bytes, no colon and no control character, and does not begin with #"
+    )]
     Name,
     /// The password cannot be one.
     #[error("a password has 1 to {PASSWORD_BYTES} bytes")]

@@ -3,7 +3,8 @@
 //! A [`Seat`] does no input or output and owns no clock. Its driver, in each turn:
 //!
 //! 1. hands over what has come: [`Seat::console_output`], [`Seat::viewer_input`], [`Seat::upstream_input`],
-//!    [`Seat::handle_timeout`] when [`Seat::deadline`] has passed, commands such as [`Seat::switch`];
+//!    [`Seat::handle_timeout`] when [`Seat::deadline`] has passed, commands such as [`Seat::switch`]; what
+//!    [`Seat::take_logins`] gives it decides, in this turn or later, by [`Seat::decide_login`];
 //! 2. takes [`Seat::take_console_input`] for each console that can take more;
 //! 3. calls [`Seat::render`];
 //! 4. sends what [`Seat::viewer_output`] and [`Seat::upstream_output`] hold, as much as the other side takes, and calls

@@ -188,7 +188,9 @@ fn a_foreign_tls_comes_in() {
     assert!(heard.is_empty(), "{heard:?}");
     viewer.say(b"\0\0\0\x03\0\0\0\x04annopen").expect("credentials");
     let event = viewer.server.poll_event();
-    assert!(matches!(&event, Some(ServerEvent::Login(login)) if login.user() == b"ann" && login.password() == b"open"));
+    assert!(
+        matches!(&event, Some(ServerEvent::Login(login)) if login.user() == b"ann" && login.password() == b"open")
+    );
     viewer.server.decide_login(true).expect("a verdict");
     assert_eq!(viewer.listen(), [0; 4]);
     viewer.say(&[1]).expect("ClientInit");

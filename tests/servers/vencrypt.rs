@@ -59,10 +59,14 @@ fn xvnc(kind: &str) -> (Display, PathBuf) {
     let password = directory.path().join("password");
     output(Command::new("x11vnc").args(["-quiet", "-storepasswd", "secret"]).arg(&password));
     let check = directory.path().join("check");
-    fs::write(&check, "#!/bin/sh\n[ \"$PAM_USER\" = root ] && [ \"$(tr -d '\\0')\" = 'open sesame' ]\n").expect("a script");
+    fs::write(&check, "#!/bin/sh\n[ \"$PAM_USER\" = root ] && [ \"$(tr -d '\\0')\" = 'open sesame' ]\n")
+        .expect("a script");
     fs::set_permissions(&check, fs::Permissions::from_mode(0o700)).expect("its mode");
     let service = directory.path().join("pam");
-    let rules = format!("auth required pam_exec.so quiet expose_authtok {}\naccount required pam_permit.so\n", check.display());
+    let rules = format!(
+        "auth required pam_exec.so quiet expose_authtok {}\naccount required pam_permit.so\n",
+        check.display()
+    );
     fs::write(&service, rules).expect("a PAM service");
     let script = "mount -t tmpfs tmpfs /etc/pam.d && cp \"$1\" /etc/pam.d/vnc && shift && exec \"$@\"";
     let mut command = Command::new("unshare");
@@ -132,7 +136,9 @@ fn qemu_is_known_by_its_certificate_and_shows_its_screen() {
     for password in [false, true] {
         // QEMU wants an authority beside its certificate, and none that is both.
         let mut machine = Machine::start_with(|directory| {
-            for (name, bytes) in [("ca-cert.pem", CA), ("server-cert.pem", SERVER), ("server-key.pem", SERVER_KEY)] {
+            for (name, bytes) in
+                [("ca-cert.pem", CA), ("server-cert.pem", SERVER), ("server-key.pem", SERVER_KEY)]
+            {
                 fs::write(directory.join(name), bytes).expect("a file");
             }
             let place = directory.display();
@@ -147,7 +153,8 @@ fn qemu_is_known_by_its_certificate_and_shows_its_screen() {
         let tls = Some(ClientTls::new(trust, "192.0.2.7", true).expect("an address"));
         let mut upstream = machine.connect(ClientOptions { tls, ..with(Trust::anything().expect("any")) });
         upstream.until_picture(&machine.dump());
-        let mut upstream = machine.connect(ClientOptions { tls: None, ..with(Trust::anything().expect("any")) });
+        let mut upstream =
+            machine.connect(ClientOptions { tls: None, ..with(Trust::anything().expect("any")) });
         let error = eventually("a refusal", || upstream.pump().err());
         assert_eq!(error, ClientError::NoTrust);
     }

@@ -110,7 +110,7 @@ fn host_with(port: u16, setting: &str) -> (Host, u16) {
     (host, own)
 }
 
-fn await_vt(host: &Host, vt: u64) {
+pub(crate) fn await_vt(host: &Host, vt: u64) {
     eventually("the VT", || {
         let row = host.row("tiny").expect("a row");
         if row["vt"] == vt { Ok(()) } else { Err(format!("{row}\n{}", host.log())) }

@@ -8,10 +8,10 @@ use std::process::Command;
 
 use nix::sys::signal::Signal;
 
-use crate::displays::{GuestX, free_port};
+use crate::INTERPOSE;
+use crate::displays::{GuestX, await_vt, free_port};
 use crate::foreign::{TigerVnc, Vncdotool};
 use crate::host::{Host, eventually, installed, text};
-use crate::INTERPOSE;
 
 /// A host whose files are there before its daemon starts.
 struct Scene {
@@ -111,7 +111,7 @@ fn tigervnc_comes_in_by_every_x509_type() {
         viewer.type_text(&format!("clear; echo {kind}-$((6*7))"));
         viewer.key("Return");
         viewer.await_text(&format!("{kind}-42"));
-        assert!(viewer.log().contains(&format!("Choosing security type VeNCrypt")), "{}", viewer.log());
+        assert!(viewer.log().contains("Choosing security type VeNCrypt"), "{}", viewer.log());
     }
     let log = scene.host.log();
     assert!(!log.contains("sesame") && !log.contains("phrase"), "a password is in the log");
@@ -251,8 +251,17 @@ fn a_display_is_known_by_its_certificate() {
         if log.contains("its certificate is refused") { Ok(()) } else { Err(log) }
     });
     drop(impostor);
-    let _right = with(&certificate, &key).with_terminal();
-    viewer.await_text("ready");
+    let right = with(&certificate, &key).with_terminal();
+    await_vt(&host, 7);
+    viewer.move_to(50, 50);
+    eventually("the shell in the display", || {
+        viewer.type_text("echo typed-$((6*7)) >in-x");
+        viewer.key("enter");
+        let text = fs::read_to_string(right.file("in-x")).unwrap_or_default();
+        if text == "typed-42\n" { Ok(()) } else { Err(format!("{text:?}")) }
+    });
+    let picture = viewer.capture();
+    assert_eq!((picture.width, picture.height), (480, 160));
 }
 
 /// A login by VncAuth with a response that is wrong; what the server says.

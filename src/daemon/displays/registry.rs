@@ -368,7 +368,10 @@ mod tests {
         fn admit(&self, registry: &Registry, domid: Domid, wants_token: bool) {
             let (seat, name) = (self.commands.clone(), self.caller.name.clone());
             registry
-                .admit(self.caller.uuid, Member { domid, name, seat, access: DisplayAccess::default(), wants_token })
+                .admit(
+                    self.caller.uuid,
+                    Member { domid, name, seat, access: DisplayAccess::default(), wants_token },
+                )
                 .unwrap();
         }
 

@@ -97,7 +97,8 @@ impl Driver {
             match upstream.stream.try_read(&mut self.upstreams.buffer) {
                 Ok(0) => {
                     let early = self.seat.upstream_end(id).err();
-                    end = Some(early.map_or_else(|| "it closed the connection".to_owned(), |e| e.to_string()));
+                    end =
+                        Some(early.map_or_else(|| "it closed the connection".to_owned(), |e| e.to_string()));
                 }
                 Ok(count) => {
                     let bytes = &self.upstreams.buffer[..count];

@@ -4,8 +4,8 @@ use crate::geometry::{Point, Rect, Size};
 use crate::rfb::encoding::pseudo::{CursorImage, LedState, PseudoError};
 use crate::rfb::encoding::{DecodeError, Encoding};
 use crate::rfb::message::handshake::HandshakeError;
-use crate::rfb::message::{ClipboardError, ServerMessageError};
 use crate::rfb::message::vencrypt::Subtype;
+use crate::rfb::message::{ClipboardError, ServerMessageError};
 use crate::rfb::security::tls::{ClientTls, TlsError};
 use crate::rfb::security::{Credentials, Password, SecurityType};
 

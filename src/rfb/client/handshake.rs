@@ -207,14 +207,14 @@ mod tests {
     }
 
     /// Runs a handshake on a server's bytes, given at once and one by one: how it ended, and what was sent.
-    fn run(
-        password: Option<&[u8]>,
-        server: &[&[u8]],
-    ) -> (Result<ServerInit, Stop<ClientError>>, Vec<u8>) {
+    fn run(password: Option<&[u8]>, server: &[&[u8]]) -> (Result<ServerInit, Stop<ClientError>>, Vec<u8>) {
         let bytes = server.concat();
         let run_in = |step: usize| {
             let mut out = Vec::new();
-            let mut handshake = Handshake::new(&ClientOptions { password: password.map(Password::new), ..ClientOptions::local() });
+            let mut handshake = Handshake::new(&ClientOptions {
+                password: password.map(Password::new),
+                ..ClientOptions::local()
+            });
             let (mut start, mut end) = (0, 0);
             loop {
                 let mut reader = Reader::new(&bytes[start..end]);

@@ -104,7 +104,8 @@ pub enum HandshakeError {
     /// A name or password is too long.
     #[error(
         "name of {user} and password of {password} bytes; at most {} and {} wanted",
-        vencrypt::USER_BYTES, vencrypt::PASSWORD_BYTES
+        vencrypt::USER_BYTES,
+        vencrypt::PASSWORD_BYTES
     )]
     CredentialsTooLong {
         /// The name's length.

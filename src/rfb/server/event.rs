@@ -3,8 +3,8 @@
 use crate::geometry::{Point, Rect, Region, Size};
 use crate::keysym::Keysym;
 use crate::rfb::message::handshake::HandshakeError;
-use crate::rfb::message::{ClientMessageError, ClipboardError};
 use crate::rfb::message::vencrypt::Subtype;
+use crate::rfb::message::{ClientMessageError, ClipboardError};
 use crate::rfb::security::tls::TlsError;
 use crate::rfb::security::{Credentials, Security, SecurityType};
 

@@ -144,7 +144,8 @@ impl Handshake {
                 self.judge(version, passed, ServerError::WrongPassword, out).map_err(Stop::Failed)?;
             }
             Stage::Credentials(version) => {
-                let credentials = vencrypt::decode_credentials(reader).map_err(|stop| stop.map(Into::into))?;
+                let credentials =
+                    vencrypt::decode_credentials(reader).map_err(|stop| stop.map(Into::into))?;
                 self.stage = Stage::Verdict(version);
                 return Ok(Some(Next::Login(credentials)));
             }

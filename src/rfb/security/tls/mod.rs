@@ -44,10 +44,17 @@ impl From<rustls::Error> for TlsError {
         let cut = |text: String| text.escape_debug().take(MESSAGE_CHARS).collect();
         match error {
             rustls::Error::AlertReceived(alert) => Self::Alert(cut(format!("{alert:?}"))),
-            rustls::Error::InvalidCertificate(CertificateError::Other(error)) => {
-                Self::Certificate(cut(error.0.to_string()))
-            }
-            rustls::Error::InvalidCertificate(error) => Self::Certificate(cut(error.to_string())),
+            rustls::Error::InvalidCertificate(error) => Self::Certificate(cut(match error {
+                CertificateError::UnknownIssuer => "no authority that is trusted has signed it".into(),
+                CertificateError::Other(error) => match error.0.to_string() {
+                    // What webpki says of one that signs itself.
+                    text if text == "CaUsedAsEndEntity" => {
+                        "it is an authority's own, and none of those that are trusted".into()
+                    }
+                    text => text,
+                },
+                other => other.to_string(),
+            })),
             other => Self::Broken(cut(other.to_string())),
         }
     }
