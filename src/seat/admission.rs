@@ -1,8 +1,20 @@
 //! Viewers that are on their way in: what they have proven, and what the driver has to decide about them.
 
+use std::time::Instant;
+
 use super::machine::Seat;
-use super::options::{ViewerError, ViewerId};
+use super::options::{LOGIN, ViewerError, ViewerId};
+use super::viewer::Viewer;
 use crate::rfb::security::Credentials;
+
+impl Viewer {
+    /// Once TLS is set up, there is time for the user to say something.
+    pub(super) fn note_tls(&mut self, now: Instant) {
+        if self.handshake_until.is_some() && self.handshake_limit != LOGIN && self.connection.is_secured() {
+            (self.handshake_until, self.handshake_limit) = (Some(now + LOGIN), LOGIN);
+        }
+    }
+}
 
 /// How far a viewer is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

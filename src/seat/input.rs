@@ -40,6 +40,7 @@ impl Seat {
         let Some(viewer) = self.viewers.get_mut(at).filter(|viewer| !viewer.dead) else { return Ok(()) };
         let result = viewer.connection.handle_input(bytes);
         viewer.dead = result.is_err();
+        viewer.note_tls(now);
         while let Some(event) = self.viewers.get_mut(at).and_then(|viewer| viewer.connection.poll_event()) {
             self.event(at, event, now);
         }

@@ -56,8 +56,8 @@ pub use input::{RESIZE_COLUMNS, RESIZE_ROWS};
 pub use machine::Seat;
 pub use notice::NOTICE;
 pub use options::{
-    AddViewerError, DomainState, EndReason, EndedViewer, HANDSHAKE, MAX_PIXELS, SeatOptions, SwitchTarget,
-    VIEWERS, ViewerError, ViewerId, ViewerInfo, VtError, VtInfo, VtKind,
+    AddViewerError, DomainState, EndReason, EndedViewer, HANDSHAKE, LOGIN, MAX_PIXELS, SeatOptions,
+    SwitchTarget, VIEWERS, ViewerError, ViewerId, ViewerInfo, VtError, VtInfo, VtKind,
 };
 pub use paste::PASTE_BYTES;
 pub use policy::{BadPolicy, ClipboardPolicy, PastePolicy, Policies, Sharing};

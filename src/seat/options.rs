@@ -17,6 +17,10 @@ pub const VIEWERS: usize = 32;
 /// The time that a viewer has to get through the handshake, a person's typing of a password included.
 pub const HANDSHAKE: Duration = Duration::from_secs(30);
 
+/// The time that it has from when TLS is set up: its user may have to look at a certificate, and then types a name and a
+/// password.
+pub const LOGIN: Duration = Duration::from_secs(120);
+
 /// The most pixels of a guest's display unless told otherwise: two screens of 4K side by side. A pixel takes four bytes.
 pub const MAX_PIXELS: u32 = 2 * 3840 * 2160;
 

@@ -53,6 +53,12 @@ impl ServerConnection {
         }
     }
 
+    /// True when what the viewer says is protected by TLS.
+    #[must_use]
+    pub fn is_secured(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| !tls.is_handshaking())
+    }
+
     /// True when the viewer is through the handshake and had to prove that it knows a password.
     #[must_use]
     pub fn is_proven(&self) -> bool {
