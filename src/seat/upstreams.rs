@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use super::clipboard::CLIPBOARD_BYTES;
-use super::graphics::{Graphics, UpstreamId};
+use super::graphics::{Graphics, Moves, UpstreamId};
 use super::machine::Seat;
 use super::viewer::Viewer;
 use super::vt::{Source, Vt, VtNumber};
@@ -186,15 +186,25 @@ impl Seat {
             ClientEvent::Damaged(rect) => {
                 graphics.relay.disturb();
                 graphics.part(rect, now);
+                let current =
+                    self.viewers.iter().filter(|viewer| viewer.vt == number && viewer.debt.is_empty());
+                graphics.painted(rect, current.map(|viewer| viewer.id));
+                let viewers = self.viewers.iter_mut().filter(|viewer| viewer.vt == number);
                 viewers.for_each(|viewer| viewer.debt.changed(rect));
             }
             ClientEvent::Relayed(rect) => graphics.relayed(rect, now),
             ClientEvent::Copied { destination, source } => {
                 graphics.relay.disturb();
                 graphics.part(destination, now);
+                graphics.moves_itself();
                 viewers.for_each(|viewer| viewer.debt.moved(destination, source));
             }
             ClientEvent::UpdateDone => {
+                if let Some(Moves { painted, moves, rest, for_whom }) = graphics.find_moves() {
+                    viewers
+                        .filter(|viewer| for_whom.contains(&viewer.id))
+                        .for_each(|viewer| viewer.debt.exchange(&painted, &moves, &rest));
+                }
                 if graphics.whole(now) && std::mem::take(&mut graphics.awaited) {
                     self.go_to_graphics(number);
                 }

@@ -27,6 +27,8 @@ pub struct ClientOptions {
     /// The largest area of a framebuffer, in pixels; four bytes of memory each.
     pub max_pixels: u32,
     /// Encodings for pictures, the most wanted first; only these, and Raw, are taken. CopyRect is one of them.
+    /// [`Encoding::TIGHT_WITHOUT_ZLIB`] among them lets the server leave Tight uncompressed. [`Encoding::JPEG`] loses
+    /// something, whatever [`quality`](Self::quality) says.
     pub encodings: Vec<Encoding>,
     /// How sharp lossy encodings shall be, 0 to 9; `None` for no loss, and then no JPEG is taken.
     pub quality: Option<u8>,

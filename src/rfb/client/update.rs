@@ -85,10 +85,14 @@ pub(super) fn wanted(pictures: &[Encoding], quality: Option<u8>, compression: Op
 
 impl Updates {
     pub(super) fn new(options: &ClientOptions) -> Self {
+        let mut decoder = Decoder::new(options.quality.is_some());
+        if options.encodings.contains(&Encoding::TIGHT_WITHOUT_ZLIB) {
+            decoder = decoder.without_zlib();
+        }
         Self {
             wanted: wanted(&options.encodings, options.quality, options.compression),
             translator: Translator::new(PixelFormat::RGB888),
-            decoder: Decoder::new(options.quality.is_some()),
+            decoder,
             asked: Asked::Nothing,
             all: true,
             stage: Stage::None,

@@ -3,8 +3,9 @@
 //! Split by sub-protocol: `input` (through TLS, if there is TLS, to the others), `handshake`, `messages` (what the viewer
 //! sends afterwards), `update` (what it is sent), `wishes` (what it understands).
 //!
-//! Deviations from RFC 6143: LastRect is never needed, because an update's rectangles are counted before any of it is
-//! sent; an update that changes the size carries nothing else, as the community's specification advises.
+//! LastRect is sent to viewers that know it, where an update is written in portions: what is still to come then may become
+//! any number of rectangles. Smaller updates are counted. Deviation from RFC 6143: an update that changes the size
+//! carries nothing else, as the community's specification advises.
 
 mod clipboard;
 mod event;
