@@ -356,8 +356,8 @@ fn the_tight_type_lists_what_there_is() {
     assert_eq!(heard[1], [2, 16, 1]);
     assert_eq!(heard[2], [0; 12]);
     let init = 24 + NAME.len();
-    assert_eq!(heard[3][init..init + 8], [0, 1, 0, 1, 0, 12, 0, 0]);
-    assert_eq!(heard[3].len(), init + 8 + 14 * 16);
+    assert_eq!(heard[3][init..init + 8], [0, 1, 0, 1, 0, 13, 0, 0]);
+    assert_eq!(heard[3].len(), init + 8 + 15 * 16);
     // The password, which is asked for in the list.
     let methods = [Method::Tight, Method::VncAuth];
     let (server, heard) = talk(offer(&methods), &[version, &[16], &[0, 0, 0, 2]]);

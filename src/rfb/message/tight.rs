@@ -48,7 +48,7 @@ const SERVER_MESSAGES: [Capability; 1] = [Capability::new(150, b"TGHT", b"CUS_EO
 const CLIENT_MESSAGES: [Capability; 1] = [Capability::new(150, b"TGHT", b"CUC_ENCU")];
 
 /// Its encodings, as far as they are registered for these lists; the others are found out as by any other viewer.
-const ENCODINGS: [Capability; 12] = [
+const ENCODINGS: [Capability; 13] = [
     Capability::new(0, b"STDV", b"RAW_____"),
     Capability::new(1, b"STDV", b"COPYRECT"),
     Capability::new(2, b"STDV", b"RRE_____"),
@@ -58,6 +58,7 @@ const ENCODINGS: [Capability; 12] = [
     Capability::new(7, b"TGHT", b"TIGHT___"),
     Capability::new(-32, b"TGHT", b"JPEGQLVL"),
     Capability::new(-223, b"TGHT", b"NEWFBSIZ"),
+    Capability::new(-224, b"TGHT", b"LASTRECT"),
     Capability::new(-239, b"TGHT", b"RCHCURSR"),
     Capability::new(-240, b"TGHT", b"X11CURSR"),
     Capability::new(-256, b"TGHT", b"COMPRLVL"),
@@ -94,8 +95,8 @@ mod tests {
         assert_eq!(Capability::decode(&mut reader), Ok(Capability::VNC_AUTHENTICATION));
         out.clear();
         encode_interaction(&mut out);
-        assert_eq!(out[..8], [0, 1, 0, 1, 0, 12, 0, 0]);
-        assert_eq!(out.len(), 8 + 14 * 16);
+        assert_eq!(out[..8], [0, 1, 0, 1, 0, 13, 0, 0]);
+        assert_eq!(out.len(), 8 + 15 * 16);
         assert_eq!(out[8..24], *b"\0\0\0\x96TGHTCUS_EOCU");
         assert_eq!(out[out.len() - 16..], *b"\xff\xff\xff\x00TGHTCOMPRLVL");
     }
