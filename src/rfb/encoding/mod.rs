@@ -294,8 +294,9 @@ impl Level {
     /// The lowest that is used: level 1 is twice as fast, but leaves a third more bytes than other servers do at theirs.
     const LEAST: u8 = 2;
 
-    /// What changes of a picture of pixels are compressed at in the place of the lowest levels: codes that are fixed in advance, so that
-    /// none have to be chosen for each rectangle. A film takes half the time and a fifth more bytes than at level 2.
+    /// What changes of a picture of pixels are compressed at in the place of the lowest levels: codes that are fixed in
+    /// advance, so that none have to be chosen for each rectangle. A film takes half the time and a fifth more bytes
+    /// than at level 2.
     const QUICK: u8 = 1;
 
     /// The level for changes of a picture of pixels, which are often replaced by the next ones a moment later. A viewer
