@@ -17,7 +17,7 @@ pub(super) enum UpstreamStream {
     /// By TCP or a Unix socket.
     Net(Stream),
     /// By memory that the guest shares.
-    Vchan(VchanStream),
+    Vchan(Box<VchanStream>),
 }
 
 impl UpstreamStream {

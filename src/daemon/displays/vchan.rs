@@ -188,7 +188,7 @@ impl Follower {
 /// Connects to a guest's server.
 fn connect(domid: Domid, offer: Offer) -> Result<UpstreamStream, Failure> {
     let stream = VchanClient::connect(domid, offer.ring_ref, offer.event_channel)?;
-    Ok(UpstreamStream::Vchan(stream))
+    Ok(UpstreamStream::Vchan(Box::new(stream)))
 }
 
 /// Why an offer is not connected.
