@@ -379,6 +379,7 @@ fn a_wrong_password_is_refused() {
 }
 
 /// A viewer by our own client, moved until nothing moves, or until it has sent so many bytes.
+#[allow(clippy::unwrap_used, reason = "failing is how a test reports")]
 fn handshake(scene: &mut Scene, id: ViewerId, client: &mut ClientConnection, most: usize) {
     let mut sent = 0;
     loop {
