@@ -416,6 +416,34 @@ fn the_screens_are_told_without_pixels() {
 }
 
 #[test]
+fn a_wish_for_a_size_is_answered_without_a_request() {
+    let mut pair = Pair::with_encodings(Size::new(80, 50), &RESIZABLE);
+    pair.settle(false);
+    for size in [Size::new(100, 60), Size::new(7, 7)] {
+        // Whatever was asked for is answered.
+        pair.paint(Rect::new(0, 0, 9, 9), 3);
+        pair.update();
+        pair.viewer.drain(&mut pair.server);
+        pair.viewer.encodings.clear();
+        let screens = vec![Screen { id: 1, area: size.rect(), flags: 0 }];
+        Viewer::send(&mut pair.server, &ClientMessage::SetDesktopSize { size, screens });
+        assert_eq!(pair.update(), UpdateOutcome::Nothing);
+        if size.width == 100 {
+            pair.resize(size);
+        } else {
+            pair.server.refuse_resize(ResizeRefusal::Prohibited);
+        }
+        assert!(pair.server.wants_update());
+        assert_eq!(pair.update(), UpdateOutcome::Complete);
+        pair.viewer.drain(&mut pair.server);
+        assert_eq!(pair.viewer.encodings, [Encoding::EXTENDED_DESKTOP_SIZE]);
+        assert!(!pair.server.wants_update());
+        pair.settle(true);
+        pair.assert_same();
+    }
+}
+
+#[test]
 fn a_viewer_that_cannot_resize_sees_black_outside() {
     let mut pair = Pair::with_encodings(Size::new(80, 50), &[Encoding::HEXTILE]);
     pair.settle(false);

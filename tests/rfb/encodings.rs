@@ -4,7 +4,8 @@ use proptest::prelude::*;
 use xenvnc::geometry::{Rect, Size};
 use xenvnc::rfb::encoding::canvas::Canvas;
 use xenvnc::rfb::encoding::{
-    DecodeError, Decoder, Encoder, Encoding, Level, PictureEncoding, Quality, hextile, raw, rre, tight, trle, zlib, zrle,
+    DecodeError, Decoder, Encoder, Encoding, Level, PictureEncoding, Quality, hextile, raw, rre, tight, trle,
+    zlib, zrle,
 };
 use xenvnc::rfb::message::RectHeader;
 use xenvnc::rfb::pixel_format::{PixelFormat, Translator};

@@ -135,7 +135,13 @@ impl Updates {
     }
 
     pub(super) fn wanted(&self) -> bool {
-        self.flight.is_some() || self.asked.is_some()
+        self.flight.is_some() || self.asked.is_some() || self.answer_due()
+    }
+
+    /// True when the viewer waits for the answer to its SetDesktopSize. It must have it as soon as possible, asked for or
+    /// not: libvncclient asks for nothing until then.
+    fn answer_due(&self) -> bool {
+        self.news.layout.is_some_and(|reason| reason.by == LayoutReason::VIEWER)
     }
 
     pub(super) fn is_partial(&self) -> bool {
@@ -285,7 +291,7 @@ impl Updates {
     /// The answer to SetDesktopSize; 0 is yes.
     pub(super) fn answer_resize(&mut self, status: u16) {
         if self.wishes.extended_desktop_size {
-            self.news.layout = Some(LayoutReason { by: 1, status });
+            self.news.layout = Some(LayoutReason { by: LayoutReason::VIEWER, status });
         }
     }
 
@@ -328,7 +334,9 @@ impl Updates {
             self.promote();
             return self.fly(source, out, 0).0;
         }
-        let Some(asked) = self.asked else { return UpdateOutcome::Nothing };
+        if self.asked.is_none() && !self.answer_due() {
+            return UpdateOutcome::Nothing;
+        }
         if self.resize_due() {
             self.apply_format(out);
             self.write_size(out);
@@ -344,6 +352,7 @@ impl Updates {
             self.keep_asking();
             return UpdateOutcome::Complete;
         }
+        let Some(asked) = self.asked else { return UpdateOutcome::Nothing };
         let (copies, mut picture) = self.plan(damage);
         let mut rest = picture.clone();
         rest.remove(asked);
