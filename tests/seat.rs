@@ -16,7 +16,7 @@ use common::scene::{ALL, F1, STATUS, Scene, f};
 use common::viewer::{COPY_RECT, DESKTOP_NAME, DESKTOP_SIZE, HEXTILE, RAW, Viewer, ZRLE};
 use proptest::prelude::*;
 use xenvnc::keysym::Keysym;
-use xenvnc::rfb::security::Password;
+use xenvnc::rfb::security::{Password, Security};
 use xenvnc::seat::{
     AddViewerError, DomainState, EndReason, HANDSHAKE, Seat, SeatOptions, SwitchTarget, VIEWERS, ViewerError,
     VtError,
@@ -355,7 +355,8 @@ fn one_viewers_mistake_ends_that_viewer_only() {
 
 #[test]
 fn a_wrong_password_is_refused() {
-    let options = SeatOptions { password: Some(Password::new(b"secret")), ..SeatOptions::default() };
+    let options =
+        SeatOptions { security: Security::VncAuth(Password::new(b"secret")), ..SeatOptions::default() };
     let mut scene = Scene::with(options);
     let id = scene.seat.add_viewer("peer".to_owned(), [3; 16], scene.now).unwrap();
     let mut viewer = Viewer::new(ALL, Format::RGB888);

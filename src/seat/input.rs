@@ -46,6 +46,15 @@ impl Seat {
         Ok(result?)
     }
 
+    /// A viewer has closed its connection.
+    ///
+    /// # Errors
+    /// When there is no such viewer, or it had to say more first; call [`remove_viewer`](Self::remove_viewer) either way.
+    pub fn viewer_end(&mut self, id: ViewerId) -> Result<(), ViewerError> {
+        let viewer = self.viewers.iter_mut().find(|viewer| viewer.id == id);
+        Ok(viewer.ok_or(ViewerError::Unknown { id })?.connection.handle_end()?)
+    }
+
     /// Bytes for a viewer; the driver takes what it can send. A viewer gets nothing new until all is taken.
     pub fn viewer_output(&mut self, id: ViewerId) -> Option<&mut Vec<u8>> {
         let at = self.viewer_place(id)?;
@@ -65,6 +74,7 @@ impl Seat {
             ServerEvent::Pointer { buttons, x, y } => self.pointer(at, buttons, (x, y), now),
             ServerEvent::CutText(text) if self.options.clipboard.to_guest() => self.cut(at, text),
             ServerEvent::CutText(_) => {}
+            ServerEvent::Login(credentials) => self.logins.push((viewer.id, credentials)),
             ServerEvent::SetDesktopSize { size } => self.resize(at, size),
             // Never enabled so far.
             ServerEvent::Power(_) => {}

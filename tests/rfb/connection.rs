@@ -329,6 +329,45 @@ fn a_large_update_comes_in_portions_and_stays_one_update() {
 }
 
 #[test]
+fn what_is_not_counted_beforehand_ends_with_last_rect() {
+    let size = Size::new(1600, 1000);
+    let noise = |pair: &mut Pair| {
+        let mut state = 1u32;
+        let pixels: Vec<Colour> = (0..size.area())
+            .map(|_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                Colour(state >> 8)
+            })
+            .collect();
+        // Noise, and in the lower half a large part of one colour, which is worth rectangles of its own.
+        pair.screen.put(size.rect(), &pixels);
+        pair.screen.fill(Rect::new(640, 700, 640, 192), Colour::WHITE);
+        pair.seed = 0;
+    };
+    let mut counts = Vec::new();
+    for encodings in [&[Encoding::TIGHT][..], &[Encoding::TIGHT, Encoding::LAST_RECT]] {
+        let mut pair = Pair::with_encodings(size, encodings);
+        noise(&mut pair);
+        Viewer::ask(&mut pair.server, false, size);
+        while pair.update() == UpdateOutcome::Partial {
+            pair.viewer.drain(&mut pair.server);
+        }
+        pair.viewer.drain(&mut pair.server);
+        assert!(pair.viewer.is_idle());
+        assert_eq!(pair.viewer.counted, [encodings.len() == 1], "one update");
+        pair.assert_same();
+        counts.push(pair.viewer.encodings.len());
+        // A small one is counted.
+        pair.paint(Rect::new(3, 3, 5, 5), 2);
+        Viewer::ask(&mut pair.server, true, size);
+        assert_eq!(pair.update(), UpdateOutcome::Complete);
+        pair.viewer.drain(&mut pair.server);
+        assert_eq!(pair.viewer.counted.last(), Some(&true));
+    }
+    assert!(counts[1] > counts[0], "{counts:?} rectangles: the rest was not cut where it is worth it");
+}
+
+#[test]
 fn a_new_size_is_told_alone_and_the_picture_follows() {
     for encodings in [&[Encoding::RAW, Encoding::DESKTOP_SIZE][..], &RESIZABLE] {
         let mut pair = Pair::with_encodings(Size::new(80, 50), encodings);
@@ -344,6 +383,36 @@ fn a_new_size_is_told_alone_and_the_picture_follows() {
         pair.settle(true);
         pair.assert_same();
     }
+}
+
+#[test]
+fn the_screens_are_told_without_pixels() {
+    let told = [Encoding::EXTENDED_DESKTOP_SIZE];
+    let mut pair = Pair::with_encodings(Size::new(80, 50), &RESIZABLE);
+    Viewer::ask(&mut pair.server, false, pair.viewer.canvas.size());
+    assert_eq!(pair.update(), UpdateOutcome::Complete);
+    pair.viewer.drain(&mut pair.server);
+    assert_eq!(pair.viewer.encodings, told);
+    // That was the answer; the picture is the next.
+    assert_eq!(pair.update(), UpdateOutcome::Nothing);
+    pair.settle(true);
+    pair.assert_same();
+
+    // Nor is a refusal, with changes at hand, an answer with pixels; and the changes are not lost.
+    let wish = ClientMessage::SetDesktopSize {
+        size: Size::new(9, 9),
+        screens: vec![Screen { id: 1, area: Rect::new(0, 0, 9, 9), flags: 0 }],
+    };
+    Viewer::send(&mut pair.server, &wish);
+    pair.server.refuse_resize(ResizeRefusal::Prohibited);
+    pair.paint(Rect::new(3, 4, 50, 20), 9);
+    pair.viewer.encodings.clear();
+    Viewer::ask(&mut pair.server, true, pair.viewer.canvas.size());
+    assert_eq!(pair.update(), UpdateOutcome::Complete);
+    pair.viewer.drain(&mut pair.server);
+    assert_eq!(pair.viewer.encodings, told);
+    pair.settle(true);
+    pair.assert_same();
 }
 
 #[test]
