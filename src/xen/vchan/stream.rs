@@ -45,8 +45,8 @@ struct State {
     throttle: Throttle,
     /// When a masked channel may have events again.
     wait: Option<Pin<Box<Sleep>>>,
-    /// Bytes written that the peer was not told of.
-    untold: usize,
+    /// Bytes written that the peer was not told of; a ring holds no more than this can.
+    untold: u32,
     /// The event channel is no more, and its descriptor must stay open.
     restored: bool,
 }
@@ -145,8 +145,8 @@ impl VchanStream {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
         let count = state.end.write_quietly(bytes)?;
-        state.untold += count;
-        if state.untold >= state.end.write_size() / TELLINGS {
+        state.untold = state.untold.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
+        if state.untold as usize >= state.end.write_size() / TELLINGS {
             state.tell_of_bytes(&self.events)?;
         }
         if count == 0 && !bytes.is_empty() {
