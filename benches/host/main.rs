@@ -1,7 +1,7 @@
 //! What many domains cost, and how fast a console is drained: figures of the daemon's own binary on the real xenstored.
 //!
 //! Prints tables and asserts nothing about time. Run by `scripts/bench/run`, or with
-//! `cargo bench --bench host -- [adoption] [memory] [drain]`. Needs what `scripts/setup` installs.
+//! `cargo bench --bench host -- [adoption] [memory] [viewers] [drain]`. Needs what `scripts/setup` installs.
 
 #![expect(clippy::expect_used, reason = "a measurement may stop at the first thing that does not work")]
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "printing is its purpose")]
@@ -17,6 +17,13 @@ mod host;
 
 mod drain;
 mod process;
+#[path = "../terminal/streams.rs"]
+#[allow(dead_code, reason = "a part is used here")]
+mod streams;
+#[path = "../proxy/viewer.rs"]
+#[allow(dead_code, reason = "a part is used here")]
+mod viewer;
+mod viewers;
 
 use std::fs::File;
 use std::io::Write;
@@ -46,6 +53,9 @@ fn main() {
     }
     if is_wanted("memory") {
         memory();
+    }
+    if is_wanted("viewers") {
+        viewers::run();
     }
     if is_wanted("drain") {
         drain::run();

@@ -52,6 +52,14 @@ pub(crate) fn settled(process: u32) -> Usage {
     last
 }
 
+/// What of the memory counts as the process's own, its share of what it shares included (`proc_pid_smaps(5)`, `Pss`), in KiB,
+/// once that stays the same.
+pub(crate) fn settled_pss(process: u32) -> u64 {
+    settled(process);
+    let rollup = fs::read_to_string(PathBuf::from("/proc").join(process.to_string()).join("smaps_rollup"));
+    field(&rollup.expect("a process"), "Pss:")
+}
+
 fn field(status: &str, name: &str) -> u64 {
     let line = status.lines().find(|line| line.starts_with(name));
     line.and_then(|line| line.split_whitespace().nth(1))

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::console::Console;
 use super::machine::Seat;
-use super::options::{EndReason, EndedViewer, HANDSHAKE};
+use super::options::{EndReason, EndedViewer};
 use super::viewer::{Shown, Viewer};
 use super::vt::{Source, Vt};
 
@@ -116,7 +116,7 @@ impl Seat {
             .map(|viewer| EndedViewer {
                 id: viewer.id,
                 peer: viewer.peer.clone(),
-                reason: EndReason::Handshake { limit: HANDSHAKE },
+                reason: EndReason::Handshake { limit: viewer.handshake_limit },
             })
             .collect();
         for viewer in &ended {

@@ -120,6 +120,14 @@ impl Seat {
         Ok(result?)
     }
 
+    /// A server has closed its connection.
+    ///
+    /// # Errors
+    /// When there is no such server, or it had to say more first; call [`remove_upstream`](Self::remove_upstream) either way.
+    pub fn upstream_end(&mut self, id: UpstreamId) -> Result<(), UpstreamError> {
+        Ok(self.upstream(id).ok_or(UpstreamError::Unknown)?.handle_end()?)
+    }
+
     /// Bytes for a server; the driver takes what it can send.
     pub fn upstream_output(&mut self, id: UpstreamId) -> Option<&mut Vec<u8>> {
         self.upstream(id).map(ClientConnection::output)

@@ -1,6 +1,6 @@
 //! One viewer of a seat: its connection, where it looks, what it has seen and what it may be sent.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::banner::Line;
 use super::clipboard::Clipboard;
@@ -52,6 +52,8 @@ pub(super) struct Viewer {
     pub(super) dead: bool,
     /// When it must be through the handshake; `None` when it is.
     pub(super) handshake_until: Option<Instant>,
+    /// The time that it has for that.
+    pub(super) handshake_limit: Duration,
     /// When it gets the frame that it waits for; `None` when nothing but credit keeps it from one.
     pub(super) frame_at: Option<Instant>,
     /// What its picture shows of the VT, if that is text.
@@ -107,6 +109,7 @@ impl Viewer {
             search: None,
             dead: false,
             handshake_until: Some(now + HANDSHAKE),
+            handshake_limit: HANDSHAKE,
             frame_at: None,
             seen: TextSeen::default(),
             debt: PixelDebt::default(),

@@ -386,6 +386,64 @@ fn a_new_size_is_told_alone_and_the_picture_follows() {
 }
 
 #[test]
+fn the_screens_are_told_without_pixels() {
+    let told = [Encoding::EXTENDED_DESKTOP_SIZE];
+    let mut pair = Pair::with_encodings(Size::new(80, 50), &RESIZABLE);
+    Viewer::ask(&mut pair.server, false, pair.viewer.canvas.size());
+    assert_eq!(pair.update(), UpdateOutcome::Complete);
+    pair.viewer.drain(&mut pair.server);
+    assert_eq!(pair.viewer.encodings, told);
+    // That was the answer; the picture is the next.
+    assert_eq!(pair.update(), UpdateOutcome::Nothing);
+    pair.settle(true);
+    pair.assert_same();
+
+    // Nor is a refusal, with changes at hand, an answer with pixels; and the changes are not lost.
+    let wish = ClientMessage::SetDesktopSize {
+        size: Size::new(9, 9),
+        screens: vec![Screen { id: 1, area: Rect::new(0, 0, 9, 9), flags: 0 }],
+    };
+    Viewer::send(&mut pair.server, &wish);
+    pair.server.refuse_resize(ResizeRefusal::Prohibited);
+    pair.paint(Rect::new(3, 4, 50, 20), 9);
+    pair.viewer.encodings.clear();
+    Viewer::ask(&mut pair.server, true, pair.viewer.canvas.size());
+    assert_eq!(pair.update(), UpdateOutcome::Complete);
+    pair.viewer.drain(&mut pair.server);
+    assert_eq!(pair.viewer.encodings, told);
+    pair.settle(true);
+    pair.assert_same();
+}
+
+#[test]
+fn a_wish_for_a_size_is_answered_without_a_request() {
+    let mut pair = Pair::with_encodings(Size::new(80, 50), &RESIZABLE);
+    pair.settle(false);
+    for size in [Size::new(100, 60), Size::new(7, 7)] {
+        // Whatever was asked for is answered.
+        pair.paint(Rect::new(0, 0, 9, 9), 3);
+        pair.update();
+        pair.viewer.drain(&mut pair.server);
+        pair.viewer.encodings.clear();
+        let screens = vec![Screen { id: 1, area: size.rect(), flags: 0 }];
+        Viewer::send(&mut pair.server, &ClientMessage::SetDesktopSize { size, screens });
+        assert_eq!(pair.update(), UpdateOutcome::Nothing);
+        if size.width == 100 {
+            pair.resize(size);
+        } else {
+            pair.server.refuse_resize(ResizeRefusal::Prohibited);
+        }
+        assert!(pair.server.wants_update());
+        assert_eq!(pair.update(), UpdateOutcome::Complete);
+        pair.viewer.drain(&mut pair.server);
+        assert_eq!(pair.viewer.encodings, [Encoding::EXTENDED_DESKTOP_SIZE]);
+        assert!(!pair.server.wants_update());
+        pair.settle(true);
+        pair.assert_same();
+    }
+}
+
+#[test]
 fn a_viewer_that_cannot_resize_sees_black_outside() {
     let mut pair = Pair::with_encodings(Size::new(80, 50), &[Encoding::HEXTILE]);
     pair.settle(false);

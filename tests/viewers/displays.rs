@@ -22,7 +22,7 @@ pub(crate) struct GuestX {
 }
 
 /// A port that nobody listens on now.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
     listener.local_addr().expect("an address").port()
 }
@@ -30,30 +30,21 @@ fn free_port() -> u16 {
 impl GuestX {
     /// Starts it on this port of the loopback, without a pointer, so that pictures can be compared.
     pub(crate) fn start(port: u16, size: &str) -> Self {
+        Self::start_with(port, size, &["-SecurityTypes", "None"])
+    }
+
+    /// The same with other security types.
+    pub(crate) fn start_with(port: u16, size: &str, security: &[&str]) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = 2000 + std::process::id() % 20_000 * 8 + NUMBER.fetch_add(1, Ordering::Relaxed);
         let directory = tempfile::Builder::new().prefix("guestx").tempdir().expect("a temporary directory");
         let mut x = Self { port, directory, number, processes: Vec::new() };
         let port = port.to_string();
-        x.run(
-            "Xtigervnc",
-            &[
-                &format!(":{number}"),
-                "-geometry",
-                size,
-                "-depth",
-                "24",
-                "-nocursor",
-                "-SecurityTypes",
-                "None",
-                "-localhost",
-                "-AlwaysShared",
-                "-nolisten",
-                "tcp",
-                "-rfbport",
-                &port,
-            ],
-        );
+        let display = format!(":{number}");
+        let mut arguments = vec![&*display, "-geometry", size, "-depth", "24", "-nocursor", "-localhost"];
+        arguments.extend(["-AlwaysShared", "-nolisten", "tcp", "-rfbport", &*port]);
+        arguments.extend(security);
+        x.run("Xtigervnc", &arguments);
         eventually("Xvnc", || {
             TcpStream::connect((Ipv4Addr::LOCALHOST, x.port)).map(drop).map_err(|error| error.to_string())
         });
@@ -119,7 +110,7 @@ fn host_with(port: u16, setting: &str) -> (Host, u16) {
     (host, own)
 }
 
-fn await_vt(host: &Host, vt: u64) {
+pub(crate) fn await_vt(host: &Host, vt: u64) {
     eventually("the VT", || {
         let row = host.row("tiny").expect("a row");
         if row["vt"] == vt { Ok(()) } else { Err(format!("{row}\n{}", host.log())) }

@@ -57,8 +57,16 @@ impl Driver {
     pub(super) fn connect_upstream(&mut self, link: UpstreamLink, now: Instant) {
         let vt = VtNumber::GRAPHICS.get().checked_add(link.display).and_then(VtNumber::new);
         let preset = if link.network { ClientOptions::network() } else { ClientOptions::local() };
-        let mut options =
-            ClientOptions { password: link.password, max_pixels: self.seat.max_pixels(), ..preset };
+        let options = ClientOptions { max_pixels: self.seat.max_pixels(), ..preset };
+        let mut options = match link.access.apply(options, &link.stream) {
+            Ok(options) => options,
+            Err(error) => {
+                tracing::warn!(domain = ?self.name, origin = link.origin, %error, "display refused");
+                // Whoever handed it over may have left.
+                let _ = link.ended.send(error.to_string());
+                return;
+            }
+        };
         if self.seat.may_relay() {
             // What is decoded here cannot be passed on.
             options.encodings.retain(|encoding| *encoding != Encoding::TIGHT);
@@ -87,7 +95,11 @@ impl Driver {
         let mut end = None;
         for _ in 0..READS_PER_TURN {
             match upstream.stream.try_read(&mut self.upstreams.buffer) {
-                Ok(0) => end = Some("it closed the connection".to_owned()),
+                Ok(0) => {
+                    let early = self.seat.upstream_end(id).err();
+                    end =
+                        Some(early.map_or_else(|| "it closed the connection".to_owned(), |e| e.to_string()));
+                }
                 Ok(count) => {
                     let bytes = &self.upstreams.buffer[..count];
                     match self.seat.upstream_input(id, bytes, now) {

@@ -104,7 +104,7 @@ impl Updates {
     /// Writes an update of these rectangles, if one of the whole framebuffer is wanted.
     pub(super) fn relay(&mut self, relayed: &mut Relayed, name: &str, out: &mut Vec<u8>) -> UpdateOutcome {
         let whole = self.viewer_size().rect();
-        if relayed.is_empty() || !self.is_even() || !self.take_request_of(whole) {
+        if relayed.is_empty() || self.is_bare_due() || !self.is_even() || !self.take_request_of(whole) {
             return UpdateOutcome::Nothing;
         }
         self.apply_format(out);

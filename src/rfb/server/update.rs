@@ -135,7 +135,13 @@ impl Updates {
     }
 
     pub(super) fn wanted(&self) -> bool {
-        self.flight.is_some() || self.asked.is_some()
+        self.flight.is_some() || self.asked.is_some() || self.answer_due()
+    }
+
+    /// True when the viewer waits for the answer to its SetDesktopSize. It must have it as soon as possible, asked for or
+    /// not: libvncclient asks for nothing until then.
+    fn answer_due(&self) -> bool {
+        self.news.layout.is_some_and(|reason| reason.by == LayoutReason::VIEWER)
     }
 
     pub(super) fn is_partial(&self) -> bool {
@@ -150,11 +156,10 @@ impl Updates {
         self.viewer_size != self.screen_size && self.wishes.resizes()
     }
 
-    /// How many rectangles of news the next update has.
+    /// How many rectangles of news the next update with pixels has.
     pub(super) fn news_rects(&self) -> u16 {
-        let News { layout, name, cursor, leds, extended_key, extended_buttons } = &self.news;
-        u16::from(layout.is_some())
-            + u16::from(*name)
+        let News { layout: _, name, cursor, leds, extended_key, extended_buttons } = &self.news;
+        u16::from(*name)
             + u16::from(*cursor)
             + u16::from(*leds)
             + u16::from(*extended_key)
@@ -162,7 +167,7 @@ impl Updates {
     }
 
     pub(super) fn has_news(&self) -> bool {
-        self.resize_due() || self.news_rects() > 0
+        self.resize_due() || self.news.layout.is_some() || self.news_rects() > 0
     }
 
     pub(super) fn set_format(&mut self, format: PixelFormat) {
@@ -194,6 +199,11 @@ impl Updates {
     /// The pixel format that the next update has.
     pub(super) fn format(&self) -> PixelFormat {
         self.next_format.unwrap_or(*self.translator.format())
+    }
+
+    /// True when the next update has to be one without pixels.
+    pub(super) fn is_bare_due(&self) -> bool {
+        self.resize_due() || self.news.layout.is_some()
     }
 
     /// True when nothing is to be sent whatever the damage.
@@ -281,7 +291,7 @@ impl Updates {
     /// The answer to SetDesktopSize; 0 is yes.
     pub(super) fn answer_resize(&mut self, status: u16) {
         if self.wishes.extended_desktop_size {
-            self.news.layout = Some(LayoutReason { by: 1, status });
+            self.news.layout = Some(LayoutReason { by: LayoutReason::VIEWER, status });
         }
     }
 
@@ -324,13 +334,25 @@ impl Updates {
             self.promote();
             return self.fly(source, out, 0).0;
         }
-        let Some(asked) = self.asked else { return UpdateOutcome::Nothing };
+        if self.asked.is_none() && !self.answer_due() {
+            return UpdateOutcome::Nothing;
+        }
         if self.resize_due() {
             self.apply_format(out);
             self.write_size(out);
             self.keep_asking();
             return UpdateOutcome::Complete;
         }
+        if let Some(reason) = self.news.layout.take() {
+            self.write_layout_alone(reason, out);
+            // What the call was told of remains to be shown.
+            damage.copies.iter().for_each(|(moved, _)| self.owed.add(*moved));
+            self.owed.add_region(damage.region);
+            self.owed.clip(self.viewer_size.rect());
+            self.keep_asking();
+            return UpdateOutcome::Complete;
+        }
+        let Some(asked) = self.asked else { return UpdateOutcome::Nothing };
         let (copies, mut picture) = self.plan(damage);
         let mut rest = picture.clone();
         rest.remove(asked);
@@ -460,6 +482,15 @@ impl Updates {
         self.layout_told = true;
     }
 
+    /// An update that tells the layout of screens. It must not have pixels (ExtendedDesktopSize in the community's
+    /// specification), and answers the request; so what was requested is owed until the next.
+    fn write_layout_alone(&mut self, reason: LayoutReason, out: &mut Vec<u8>) {
+        ServerMessage::Update { rects: 1 }.encode(out);
+        self.write_layout(reason, out);
+        self.owed.add_region(&std::mem::take(&mut self.requested));
+        self.asked = None;
+    }
+
     /// An update that only changes the size. The viewer has nothing of the new picture then.
     fn write_size(&mut self, out: &mut Vec<u8>) {
         let answer = self.news.layout.take();
@@ -482,11 +513,8 @@ impl Updates {
     }
 
     pub(super) fn write_news(&mut self, name: &str, out: &mut Vec<u8>) {
-        let News { layout, name: renamed, cursor, leds, extended_key, extended_buttons } =
+        let News { layout: _, name: renamed, cursor, leds, extended_key, extended_buttons } =
             std::mem::take(&mut self.news);
-        if let Some(reason) = layout {
-            self.write_layout(reason, out);
-        }
         if renamed {
             pseudo::encode_desktop_name(name, out);
         }

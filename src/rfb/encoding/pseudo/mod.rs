@@ -52,6 +52,8 @@ pub struct LayoutReason {
 impl LayoutReason {
     /// The server's own doing.
     pub const SERVER: Self = Self { by: 0, status: 0 };
+    /// This viewer asked for it.
+    pub const VIEWER: u16 = 1;
 }
 
 /// Appends an ExtendedDesktopSize rectangle. Screens beyond 255 are left out.
