@@ -2,9 +2,9 @@
 //! address and the time.
 //!
 //! The first [`FREE_FAILURES`] cost nothing, because people mistype. From then on every failure doubles the wait, up to
-//! [`LONGEST`]. A login that succeeds, or [`FORGET`] without a failure, clears the address.
+//! [`LONGEST`], or [`LONGEST_ON_LOOPBACK`]. A login that succeeds, or [`FORGET`] without a failure, clears the address.
 
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,10 @@ pub const FIRST: Duration = Duration::from_secs(2);
 
 /// The longest wait: at most 12 guesses an hour from an address.
 pub const LONGEST: Duration = Duration::from_secs(300);
+
+/// The longest wait on loopback, where everybody has the same address, people behind tunnels and web proxies included: nobody
+/// there shall be able to keep the others out. Still at most 450 guesses an hour.
+pub const LONGEST_ON_LOOPBACK: Duration = Duration::from_secs(8);
 
 /// After so long without a failure an address is as good as new.
 pub const FORGET: Duration = Duration::from_secs(3600);
@@ -34,11 +38,11 @@ struct Record {
 }
 
 impl Record {
-    /// When the address may try again.
-    fn until(&self) -> Instant {
+    /// When the address may try again, if it waits no longer than `longest`.
+    fn until(&self, longest: Duration) -> Instant {
         let Some(doublings) = self.failures.checked_sub(FREE_FAILURES + 1) else { return self.last };
         let wait = FIRST.saturating_mul(1u32.checked_shl(doublings).unwrap_or(u32::MAX));
-        self.last + wait.min(LONGEST)
+        self.last + wait.min(longest)
     }
 }
 
@@ -52,8 +56,10 @@ impl BackOff {
     /// How long `address` must wait before it may try to log in; `None` when it may do so now.
     #[must_use]
     pub fn wait(&self, address: IpAddr, now: Instant) -> Option<Duration> {
-        let record = self.records.get(&whole(address))?;
-        let wait = record.until().saturating_duration_since(now);
+        let address = whole(address);
+        let record = self.records.get(&address)?;
+        let longest = if address.is_loopback() { LONGEST_ON_LOOPBACK } else { LONGEST };
+        let wait = record.until(longest).saturating_duration_since(now);
         Some(wait).filter(|wait| !wait.is_zero())
     }
 
@@ -86,9 +92,10 @@ impl BackOff {
     }
 }
 
-/// What stands for an address: an IPv6 network, and IPv4 however it is written.
+/// What stands for an address: an IPv6 network, IPv4 however it is written, and one for loopback.
 fn whole(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
+        local if local.is_loopback() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(address) => IpAddr::V6((address.to_bits() & NETWORK_BITS).into()),
         v4 => v4,
     }
@@ -119,6 +126,17 @@ mod tests {
         back_off.succeeded(one);
         back_off.failed(one, now);
         assert_eq!(back_off.wait(one, now), None, "a success clears it");
+    }
+
+    #[test]
+    fn nobody_is_kept_out_for_long_by_others_on_loopback() {
+        let (mut back_off, now) = (BackOff::default(), Instant::now());
+        (0..20).for_each(|_| back_off.failed(address("127.0.0.1"), now));
+        for other in ["127.0.0.1", "127.1.2.3", "::1", "::ffff:127.0.0.1"] {
+            assert_eq!(back_off.wait(address(other), now), Some(LONGEST_ON_LOOPBACK), "{other}");
+        }
+        (0..20).for_each(|_| back_off.failed(address("192.0.2.1"), now));
+        assert_eq!(back_off.wait(address("192.0.2.1"), now), Some(LONGEST));
     }
 
     #[test]
