@@ -21,7 +21,20 @@ fn load(text: &str) -> Config {
 fn with_keys_in_force() -> String {
     let general = FILE.split("#[[domain]]").next().unwrap();
     // What has no default that could be written down.
-    let no_default = ["#socket = \"/run/xenstored/socket\"", "#password_file", "#chords", "#announce"];
+    let no_default = [
+        "#socket = \"/run/xenstored/socket\"",
+        "#password_file",
+        "#chords",
+        "#announce",
+        "#tls_certificate",
+        "#tls_key",
+        "#users_file",
+        "#security",
+        "#user = ",
+        "#tls_ca",
+        "#tls_fingerprint",
+        "#tls_name",
+    ];
     general
         .lines()
         .filter(|line| !no_default.iter().any(|key| line.starts_with(key)))

@@ -75,7 +75,7 @@ impl Secrets {
     pub(super) fn users(&mut self, path: &Path) -> Result<Arc<Users>, String> {
         cached(&mut self.users, path.to_owned(), || {
             let bytes = read(path, MAX_USERS_FILE_BYTES)?;
-            let text = std::str::from_utf8(&bytes).map_err(|_| named(path, "is not UTF-8"))?;
+            let text = std::str::from_utf8(&bytes).map_err(|_| not_utf8(path))?;
             Ok(Arc::new(Users::parse(text).map_err(|error| named(path, &error.to_string()))?))
         })
     }
@@ -142,10 +142,14 @@ fn read(path: &Path, most: usize) -> Result<Zeroizing<Vec<u8>>, String> {
     Ok(bytes)
 }
 
+fn not_utf8(path: &Path) -> String {
+    format!("cannot read {}: it is not UTF-8", path.display())
+}
+
 /// The first line of the password file.
 fn read_password(path: &Path) -> Result<Secret, String> {
     let bytes = read(path, MAX_PASSWORD_FILE_BYTES)?;
-    let text = std::str::from_utf8(&bytes).map_err(|_| format!("{} is not UTF-8", path.display()))?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| not_utf8(path))?;
     let mut lines = text.lines();
     let line = Zeroizing::new(lines.next().unwrap_or_default().to_owned());
     if line.is_empty() {
