@@ -1,10 +1,11 @@
-//! One end of a vchan, or of a TCP connection to compare it with, on a command line.
+//! One end of a vchan, or of a TCP or Unix connection to compare it with, on a command line.
 //!
 //! ```text
 //! vchan server PATH WHAT [TO_SERVER TO_CLIENT]   in a guest; PATH is below its home, the sizes are bytes
 //! vchan client DOMID PATH WHAT                   in dom0
 //! vchan tcp-server ADDR:PORT WHAT
 //! vchan tcp-client ADDR:PORT WHAT
+//! vchan unix-client PATH WHAT
 //! ```
 //!
 //! WHAT is `pipe` (standard input and output), `echo` (back what comes), `source:BYTES` (waits for a byte, then sends so
@@ -17,7 +18,7 @@
 use std::time::Instant;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
 use xenvnc::xen::store::{Address, Store};
 use xenvnc::xen::vchan::{RingSizes, VchanClient, VchanServer, publish, withdraw};
 use xenvnc::xen::{Domid, paths};
@@ -39,6 +40,9 @@ async fn main() {
         }
         ["tcp-client", address, what] => {
             serve(TcpStream::connect(address).await.expect("a server"), what).await;
+        }
+        ["unix-client", path, what] => {
+            serve(UnixStream::connect(path).await.expect("a server"), what).await;
         }
         _ => panic!("see the comment at the head of this file"),
     }
@@ -103,7 +107,10 @@ async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, what: &str) {
         }
         ("echo", _) => loop {
             let count = stream.read(&mut buffer).await.expect("bytes");
-            if count == 0 || stream.write_all(&buffer[..count]).await.is_err() {
+            if count == 0
+                || stream.write_all(&buffer[..count]).await.is_err()
+                || stream.flush().await.is_err()
+            {
                 return;
             }
         },
@@ -118,7 +125,7 @@ async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, what: &str) {
             stream.flush().await.expect("flushed");
         }
         ("sink", _) => {
-            stream.write_all(b"!").await.expect("the other end is there");
+            say(&mut stream, b"!").await;
             let (mut total, mut reads, start) = (0, 0, Instant::now());
             loop {
                 match stream.read(&mut buffer).await.expect("bytes") {
@@ -135,29 +142,34 @@ async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, what: &str) {
     }
 }
 
+async fn say(stream: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) {
+    stream.write_all(bytes).await.expect("the other end is there");
+    stream.flush().await.expect("the other end is there");
+}
+
 /// RFB 3.8 without authentication: whole screens in Raw, one behind the other.
 async fn screens(mut stream: impl AsyncRead + AsyncWrite + Unpin, updates: usize) {
     let mut greeting = [0; 14];
     stream.read_exact(&mut greeting[..12]).await.expect("a version");
-    stream.write_all(b"RFB 003.008\n").await.expect("the other end is there");
+    say(&mut stream, b"RFB 003.008\n").await;
     stream.read_exact(&mut greeting[12..]).await.expect("security types");
     assert_eq!(greeting[12..], [1, 1], "no authentication");
-    stream.write_all(&[1]).await.expect("the other end is there");
+    say(&mut stream, &[1]).await;
     stream.read_u32().await.expect("a result");
-    stream.write_all(&[1]).await.expect("the other end is there");
+    say(&mut stream, &[1]).await;
     let size = (stream.read_u16().await.expect("width"), stream.read_u16().await.expect("height"));
     let mut format = [0; 16];
     stream.read_exact(&mut format).await.expect("a pixel format");
     let name = stream.read_u32().await.expect("a length") as usize;
     let mut buffer = vec![0; PIECE.max(name)];
     stream.read_exact(&mut buffer[..name]).await.expect("a name");
-    stream.write_all(&[2, 0, 0, 1, 0, 0, 0, 0]).await.expect("the other end is there");
+    say(&mut stream, &[2, 0, 0, 1, 0, 0, 0, 0]).await;
     let mut request = vec![3, 0, 0, 0, 0, 0];
     request.extend(size.0.to_be_bytes());
     request.extend(size.1.to_be_bytes());
     let (mut total, start) = (0, Instant::now());
     for _ in 0..updates {
-        stream.write_all(&request).await.expect("the other end is there");
+        say(&mut stream, &request).await;
         let mut header = [0; 4];
         stream.read_exact(&mut header).await.expect("an update");
         assert_eq!(header[..2], [0, 0], "an update and nothing else");

@@ -369,6 +369,30 @@ async fn attached_console_shares_the_pty() {
     assert_eq!(next(&mut console, &mut Vec::new()).await, ConsoleEvent::UpstreamGone);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn lines_in_quick_succession_all_come_while_something_is_typed_and_so_does_the_end() {
+    const LINES: usize = 40_000;
+    let mut upstream = Xenconsoled::new();
+    let mut console = Console::attach(&upstream.path).expect("a console");
+    let lines: Vec<String> = (0..LINES).map(|number| format!("line {number}\n")).collect();
+    let printed = lines.concat();
+    console.send(b"typed");
+    let guest = std::thread::spawn(move || {
+        // The console rests now and then, which holds up neither what is typed nor the end.
+        for (number, line) in lines.iter().enumerate() {
+            upstream.master.write_all(line.as_bytes()).expect("write");
+            if number == LINES / 2 {
+                assert_eq!(upstream.typed(5), b"typed");
+            }
+        }
+        upstream
+    });
+    let seen = output(&mut console, printed.len()).await;
+    assert!(seen == printed.as_bytes(), "not what was printed");
+    drop(guest.join().expect("the guest"));
+    assert_eq!(next(&mut console, &mut Vec::new()).await, ConsoleEvent::UpstreamGone);
+}
+
 /// A kill leaves the symlink and closes the pty; the tests play it by putting the symlink back.
 #[tokio::test(flavor = "multi_thread")]
 async fn dead_tty_is_nobodys_and_numbers_that_come_again_do_not_confuse() {

@@ -66,12 +66,15 @@ async fn handshake(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> (u16, 
     stream.read_exact(&mut version).await.expect("the server's version");
     assert_eq!(&version, b"RFB 003.008\n");
     stream.write_all(&version).await.expect("our version");
+    stream.flush().await.expect("flushed");
     let mut types = [0; 2];
     stream.read_exact(&mut types).await.expect("security types");
     assert_eq!(types, [1, 1], "None, and nothing else");
     stream.write_all(&[1]).await.expect("None");
+    stream.flush().await.expect("flushed");
     assert_eq!(stream.read_u32().await.expect("a result"), 0);
     stream.write_all(&[1]).await.expect("shared");
+    stream.flush().await.expect("flushed");
     let (width, height) = (stream.read_u16().await.expect("width"), stream.read_u16().await.expect("height"));
     let mut rest = [0; 16];
     stream.read_exact(&mut rest).await.expect("the pixel format");
@@ -87,10 +90,12 @@ async fn whole_screen(
     (width, height): (u16, u16),
 ) -> Vec<u8> {
     stream.write_all(&[2, 0, 0, 1, 0, 0, 0, 0]).await.expect("SetEncodings: Raw");
+    stream.flush().await.expect("flushed");
     let mut request = vec![3, 0, 0, 0, 0, 0];
     request.extend(width.to_be_bytes());
     request.extend(height.to_be_bytes());
     stream.write_all(&request).await.expect("FramebufferUpdateRequest");
+    stream.flush().await.expect("flushed");
     assert_eq!(stream.read_u16().await.expect("FramebufferUpdate"), 0);
     let mut pixels = Vec::new();
     for _ in 0..stream.read_u16().await.expect("rectangles") {
@@ -510,6 +515,7 @@ async fn attempts_go_on_for_ever_with_pauses_of_1_to_60_seconds() {
     // A host that talks is a success: after it goes, the next attempt comes soon.
     let (mut stream, _) = refuse(40).await;
     stream.write_all(b"RFB 003.008\n").await.expect("a word");
+    stream.flush().await.expect("flushed");
     stream.shutdown().await.expect("and the end");
     drop(stream);
     let (_stream, pause) = refuse(41).await;

@@ -3,6 +3,7 @@
 #[allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 #[allow(clippy::unwrap_used, clippy::expect_used, reason = "failing is how a test reports")]
 mod common {
+    pub mod certificates;
     pub mod display;
     pub mod pixels;
     pub mod scene;
@@ -11,15 +12,19 @@ mod common {
 
 use std::time::Duration;
 
+use common::certificates::server_tls;
 use common::pixels::Format;
 use common::scene::{ALL, F1, STATUS, Scene, f};
 use common::viewer::{COPY_RECT, DESKTOP_NAME, DESKTOP_SIZE, HEXTILE, RAW, Viewer, ZRLE};
 use proptest::prelude::*;
 use xenvnc::keysym::Keysym;
-use xenvnc::rfb::security::Password;
+use xenvnc::rfb::client::{ClientConnection, ClientOptions};
+use xenvnc::rfb::security::tls::{ClientTls, Trust};
+use xenvnc::rfb::security::{Choice, Credentials, Method, Password, Security};
+use xenvnc::rfb::server::ServerError;
 use xenvnc::seat::{
-    AddViewerError, DomainState, EndReason, HANDSHAKE, Seat, SeatOptions, SwitchTarget, VIEWERS, ViewerError,
-    VtError,
+    AddViewerError, Admission, DomainState, EndReason, HANDSHAKE, LOGIN, Seat, SeatOptions, SwitchTarget,
+    VIEWERS, ViewerError, ViewerId, VtError,
 };
 
 #[test]
@@ -355,7 +360,8 @@ fn one_viewers_mistake_ends_that_viewer_only() {
 
 #[test]
 fn a_wrong_password_is_refused() {
-    let options = SeatOptions { password: Some(Password::new(b"secret")), ..SeatOptions::default() };
+    let options =
+        SeatOptions { security: Security::VncAuth(Password::new(b"secret")), ..SeatOptions::default() };
     let mut scene = Scene::with(options);
     let id = scene.seat.add_viewer("peer".to_owned(), [3; 16], scene.now).unwrap();
     let mut viewer = Viewer::new(ALL, Format::RGB888);
@@ -370,6 +376,69 @@ fn a_wrong_password_is_refused() {
     assert!(matches!(refused, Some(ViewerError::Protocol(_))), "{refused:?}");
     assert!(viewer.refusal.is_some() && !viewer.is_ready());
     assert!(!scene.seat.viewers()[0].ready);
+}
+
+/// A viewer by our own client, moved until nothing moves, or until it has sent so many bytes.
+#[allow(clippy::unwrap_used, reason = "failing is how a test reports")]
+fn handshake(scene: &mut Scene, id: ViewerId, client: &mut ClientConnection, most: usize) {
+    let mut sent = 0;
+    loop {
+        let down = std::mem::take(scene.seat.viewer_output(id).unwrap());
+        client.handle_input(&down).unwrap();
+        let up: Vec<u8> = client.output().drain(..).take(most - sent).collect();
+        if down.is_empty() && up.is_empty() {
+            return;
+        }
+        sent += up.len();
+        scene.seat.viewer_input(id, &up, scene.now).unwrap();
+    }
+}
+
+#[test]
+fn a_login_is_decided_by_the_driver_and_there_is_time_to_type_it() {
+    let choice = Choice::new(vec![Method::X509Plain], None, Some(server_tls())).unwrap();
+    let security = Security::Choice(choice);
+    let mut scene = Scene::with(SeatOptions { security, ..SeatOptions::default() });
+    let login = Credentials::new(b"ann", b"open sesame");
+    let client = || {
+        let tls = ClientTls::new(Trust::anything().unwrap(), "localhost", true).unwrap();
+        let options = ClientOptions { tls: Some(tls), login: Some(login.clone()), ..ClientOptions::local() };
+        ClientConnection::new(options)
+    };
+    let mut come = |most| {
+        let id = scene.seat.add_viewer(String::new(), [0; 16], scene.now).unwrap();
+        handshake(&mut scene, id, &mut client(), most);
+        (id, scene.seat.take_logins())
+    };
+    let (stuck, logins) = come(100);
+    assert_eq!(logins, []);
+    let (wrong, logins) = come(usize::MAX);
+    assert_eq!(logins, [(wrong, login.clone())]);
+    let (slow, _) = come(usize::MAX);
+    assert_eq!(scene.seat.admission(wrong), Some(Admission::Pending));
+    let error = scene.seat.decide_login(wrong, false).unwrap_err();
+    assert!(matches!(error, ViewerError::Protocol(ServerError::WrongLogin)), "{error}");
+    assert_eq!(scene.seat.admission(wrong), None);
+    scene.seat.remove_viewer(wrong);
+    // Whoever is gone is no concern.
+    scene.seat.decide_login(wrong, true).unwrap();
+
+    scene.now += HANDSHAKE;
+    let ended = scene.seat.handle_timeout(scene.now);
+    assert_eq!(ended.iter().map(|ended| ended.id).collect::<Vec<_>>(), [stuck]);
+    scene.now += LOGIN - HANDSHAKE;
+    let ended = scene.seat.handle_timeout(scene.now);
+    assert_eq!((ended[0].id, ended[0].reason), (slow, EndReason::Handshake { limit: LOGIN }));
+
+    let mut right = client();
+    let id = scene.seat.add_viewer(String::new(), [0; 16], scene.now).unwrap();
+    handshake(&mut scene, id, &mut right, usize::MAX);
+    scene.seat.take_logins();
+    scene.seat.decide_login(id, true).unwrap();
+    handshake(&mut scene, id, &mut right, usize::MAX);
+    assert!(right.is_ready());
+    assert_eq!(scene.seat.admission(id), Some(Admission::Proven));
+    scene.seat.viewer_end(id).unwrap();
 }
 
 #[test]

@@ -292,6 +292,30 @@ fn a_copy_stays_a_copy() {
 }
 
 #[test]
+fn a_scroll_that_the_display_does_not_tell_of_becomes_a_copy() {
+    let mut scene = scene();
+    let display = scene.connect(f(7), painted(SIZE, 9));
+    let viewer = scene.join_usual();
+    scene.settle();
+    // Both have the picture; one of them cannot copy.
+    let plain = scene.join(&[ZRLE], Format::RGB888);
+    scene.settle();
+    let (copies, painted) = (scene.viewer(viewer).copies, scene.viewer(viewer).painted);
+    for n in 1..=10 {
+        // All of it is told as painted: the contents 13 rows higher, and something new below.
+        scene.display(display).fill(SIZE.rect(), |x, y| {
+            (u32::from(x) * 7919 + (u32::from(y) + 13 * n) * 104_729 + 9) & 0x00ff_ffff
+        });
+        scene.settle();
+        assert_shows(&scene, viewer, display);
+        assert_shows(&scene, plain, display);
+    }
+    assert_eq!(scene.viewer(viewer).copies, copies + 10);
+    assert_eq!(scene.viewer(viewer).painted, painted + 10 * 200 * 13);
+    assert_eq!(scene.viewer(plain).copies, 0);
+}
+
+#[test]
 fn keys_and_buttons_go_to_whoever_is_looked_at_and_are_released_on_a_switch() {
     let mut scene = scene();
     let display = scene.connect(f(7), painted(SIZE, 10));

@@ -110,6 +110,62 @@ async fn reader_and_writer_interfaces_of_tokio_work() {
     assert!(got == [7; 50_000], "the writer went after its last byte, and none was lost: {}", got.len());
 }
 
+/// The ring is in the peer's memory at once; that it is told of each piece would have two domains take turns for each.
+#[tokio::test]
+async fn pieces_are_told_of_at_the_flush_or_when_they_fill_a_quarter() {
+    let (host, client, mut server) = pair(sizes(4096, 65_536)).await;
+    // A reader that waits asks for an event; so does a client from the start.
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(client.poll_read_ready(&mut context).is_pending());
+    let before = host.events().1;
+    for _ in 0..15 {
+        server.write_all(&[7; 1000]).await.expect("written");
+    }
+    assert_eq!(host.events().1, before);
+    assert_eq!(client.try_read(&mut [0; 65_536]).expect("bytes"), 15_000, "they are there");
+    assert!(client.poll_read_ready(&mut context).is_pending());
+    server.flush().await.expect("flushed");
+    assert_eq!(host.events().1, before + 1);
+    server.flush().await.expect("flushed");
+    assert_eq!(host.events().1, before + 1, "once");
+    within(
+        "the event",
+        poll_fn(|cx| {
+            let _ = client.poll_read_ready(cx);
+            Poll::Ready(())
+        }),
+    )
+    .await;
+    for _ in 0..17 {
+        server.write_all(&[7; 1000]).await.expect("written");
+    }
+    assert_eq!(host.events().1, before + 2, "a quarter of the ring");
+    // Without a flush, the peer is told when there is no more room.
+    let sends = tokio::spawn(async move {
+        server.write_all(&[7; 300_000]).await.expect("written");
+        server
+    });
+    let mut client = client;
+    within("all bytes", client.read_exact(&mut vec![0; 317_000])).await.expect("read");
+    within("the writer", sends).await.expect("no panic");
+}
+
+/// Room that is not worth a turn of the writer's is not told of.
+#[tokio::test]
+async fn room_is_told_of_when_half_of_the_ring_is_free() {
+    let (host, client, server) = pair(sizes(4096, 4096)).await;
+    assert_eq!(client.try_write(&[1; 4096]).expect("room"), 4096);
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(client.poll_write_ready(&mut context).is_pending());
+    let before = host.events().1;
+    assert_eq!(server.try_read(&mut [0; 2047]).expect("bytes"), 2047);
+    assert_eq!(host.events().1, before);
+    assert_eq!(server.try_read(&mut [0; 1]).expect("bytes"), 1);
+    assert_eq!(host.events().1, before + 1);
+    assert_eq!(server.try_read(&mut [0; 4096]).expect("bytes"), 2048);
+    assert_eq!(host.events().1, before + 1, "once");
+}
+
 /// An event for the one direction that is taken while polling the other must not be lost.
 #[tokio::test]
 async fn event_taken_by_the_other_direction_wakes_as_well() {

@@ -2,8 +2,7 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -12,6 +11,7 @@ use std::time::{Duration, Instant};
 use crate::guest::raw_pty;
 use crate::host::{Host, eventually};
 use crate::process::Usage;
+use crate::streams;
 
 const RUNS: usize = 25;
 const DOMID: u16 = 7;
@@ -19,56 +19,79 @@ const DOMID: u16 = 7;
 /// What xenconsoled writes at once at most, in bytes: a console ring's size (`xen/include/public/io/console.h`).
 const RING_BYTES: usize = 2048;
 
-/// Gets rid of `seq 1 200000` through the master of a pty, again and again, with different readers on its slave; a run
+/// Gets rid of output through the masters of two ptys by turns, one with `cat` on its slave, one with the daemon; a run
 /// ends when the writer has got rid of the last byte. What still waits in the pty then, up to 64 KiB, is left out alike
-/// for all.
+/// for both.
 pub(crate) fn run() {
+    let boot_log = streams::boot_log();
+    through(
+        "A boot log in pieces of a console ring's size, as xenconsoled writes",
+        boot_log.len(),
+        |master| {
+            boot_log.chunks(RING_BYTES).for_each(|piece| master.write_all(piece).expect("the pty"));
+        },
+    );
+    // About 15,000 lines.
+    let few = &boot_log[..1 << 20];
+    through("A boot log line by line, as a kernel writes it", few.len(), |master| {
+        few.split_inclusive(|byte| *byte == b'\n').for_each(|line| master.write_all(line).expect("the pty"));
+    });
     let output = seq();
     // Its lines end in a line feed alone here: there is no guest's terminal between.
-    through("the program seq itself", output.len() - 200_000, |master| {
+    through("`seq 1 200000`, the program itself, line by line", output.len() - 200_000, |master| {
         let output = Stdio::from(master.try_clone().expect("another handle of the pty"));
         let status = Command::new("seq").args(["1", "200000"]).stdout(output).status().expect("seq");
         assert!(status.success(), "{status}");
     });
-    through("pieces of a console ring's size, as xenconsoled writes them", output.len(), |master| {
+    through("What that prints, in pieces of a console ring's size", output.len(), |master| {
         output.chunks(RING_BYTES).for_each(|piece| master.write_all(piece).expect("the pty"));
     });
-    through("one write: more at once than any console can", output.len(), |master| {
+    through("The same in one write: more at once than any console can", output.len(), |master| {
         master.write_all(&output).expect("the pty");
     });
 }
 
-fn through(how: &str, bytes: usize, write: impl Fn(&mut File)) {
-    println!("\nDrain: the output of `seq 1 200000`, written by {how}");
-    println!("{:<32} {:>12} {:>12} {:>8}", "reader", "median, MB/s", "best, MB/s", "ratio");
+fn through(what: &str, bytes: usize, write: impl Fn(&mut File)) {
+    println!("\nDrain: {what}");
+    println!(
+        "{:<32} {:>12} {:>12} {:>8} {:>12}",
+        "reader", "median, MB/s", "best, MB/s", "ratio", "CPU, ms/MB"
+    );
     for mode in ["attach", "interpose"] {
-        // The history file is part of the daily road, so it stays on.
-        let mut host = Host::new(&[&format!("console.mode={mode}")]);
+        // The history file is part of the daily road, so it stays on, in memory as it is by default.
+        let memory = tempfile::tempdir_in("/dev/shm").expect("a directory in memory");
+        let history = format!("history.dir={}", memory.path().display());
+        let mut host = Host::new(&[&format!("console.mode={mode}"), &history]);
         host.quiet();
         host.start_daemon();
         let (mut master, _slave, tty) = raw_pty();
-
-        let plain = plain_reader(&tty, || rates(&mut master, bytes, &write));
-        line("plain reader (cat)", &plain, &plain);
-
+        let mut plain = Plain::start();
         host.add_domain_with_tty(DOMID, "seq", &tty.display().to_string());
         host.await_port(DOMID, Instant::now());
         eventually("the console's adoption", || {
             master.write_all(b"\r\nready\r\n").expect("the pty");
             if host.history("seq").contains("ready") { Ok(()) } else { Err(host.log()) }
         });
-        let daemon = host.daemon_id();
-        let before = Usage::of(daemon).cpu_ms;
-        let alone = rates(&mut master, bytes, &write);
-        line(&format!("daemon, {mode}, no viewer"), &alone, &plain);
-        cpu(Usage::of(daemon).cpu_ms - before, bytes);
-
-        let port = host.published_port(DOMID).expect("a port");
-        let viewer = Viewer::connect(port);
-        let before = Usage::of(daemon).cpu_ms;
-        let watched = rates(&mut master, bytes, &write);
-        line(&format!("daemon, {mode}, one viewer"), &watched, &plain);
-        cpu(Usage::of(daemon).cpu_ms - before, bytes);
+        let mut compare = |viewer: &str| {
+            let (daemon, cat) = (host.daemon_id(), plain.reader.id());
+            let before = [cat, daemon].map(|process| Usage::of(process).cpu_ms);
+            let mut rates: Vec<[f64; 2]> = (0..RUNS)
+                .map(|_| [&mut plain.master, &mut master].map(|master| rate(master, bytes, &write)))
+                .collect();
+            let cpu = [cat, daemon].map(|process| Usage::of(process).cpu_ms);
+            let ratio = median(&mut rates, |[plain, daemon]| daemon / plain);
+            let of_each_mb = |who: usize| (cpu[who] - before[who]) as f64 / (RUNS * bytes) as f64 * 1e6;
+            for (who, name, ratio) in
+                [(0, "plain reader (cat)".to_owned(), 1.0), (1, format!("daemon, {mode}, {viewer}"), ratio)]
+            {
+                let middle = median(&mut rates, |rates| rates[who]);
+                let best = rates.iter().map(|rates| rates[who]).fold(0.0, f64::max);
+                println!("{name:<32} {middle:>12.1} {best:>12.1} {ratio:>8.2} {:>12.1}", of_each_mb(who));
+            }
+        };
+        compare("no viewer");
+        let viewer = Viewer::connect(host.published_port(DOMID).expect("a port"));
+        compare("one viewer");
         println!("{:<32} {:>12} updates", "  which got", viewer.updates());
     }
 }
@@ -78,40 +101,38 @@ fn seq() -> Vec<u8> {
     (1..=200_000).flat_map(|number| format!("{number}\r\n").into_bytes()).collect()
 }
 
-/// The rates of all runs in MB/s, slowest first.
-fn rates(master: &mut File, bytes: usize, write: &impl Fn(&mut File)) -> Vec<f64> {
-    let mut rates: Vec<f64> = (0..RUNS)
-        .map(|_| {
-            let start = Instant::now();
-            write(master);
-            bytes as f64 / start.elapsed().as_secs_f64() / 1e6
-        })
-        .collect();
-    rates.sort_by(f64::total_cmp);
-    rates
+/// How fast one run was, in MB/s.
+fn rate(master: &mut File, bytes: usize, write: impl Fn(&mut File)) -> f64 {
+    let start = Instant::now();
+    write(master);
+    bytes as f64 / start.elapsed().as_secs_f64() / 1e6
 }
 
-fn line(who: &str, rates: &[f64], plain: &[f64]) {
-    let median = |rates: &[f64]| rates[rates.len() / 2];
-    let best = rates.last().copied().unwrap_or_default();
-    println!("{who:<32} {:>12.1} {best:>12.1} {:>8.2}", median(rates), median(rates) / median(plain));
+fn median<T>(runs: &mut [T], value: impl Fn(&T) -> f64) -> f64 {
+    runs.sort_by(|a, b| value(a).total_cmp(&value(b)));
+    runs.get(runs.len() / 2).map_or(0.0, value)
 }
 
-/// The daemon's own CPU time for what all runs wrote, the kernel's part of it included.
-fn cpu(ms: u64, bytes: usize) {
-    println!("{:<32} {:>12.1} ms of CPU a MB", "  which took", ms as f64 / (RUNS * bytes) as f64 * 1e6);
+/// A pty whose other end a process reads and throws everything away.
+struct Plain {
+    master: File,
+    reader: Child,
 }
 
-/// Runs `body` while another process reads the pty and throws everything away.
-fn plain_reader<T>(tty: &Path, body: impl FnOnce() -> T) -> T {
-    let slave = File::open(tty).expect("the pty");
-    let mut reader = Command::new("cat").stdin(slave).stdout(Stdio::null()).spawn().expect("cat");
-    let result = body();
-    // The last bytes: else the daemon would find them.
-    thread::sleep(Duration::from_millis(200));
-    reader.kill().expect("the reader's end");
-    reader.wait().expect("the reader's end");
-    result
+impl Plain {
+    fn start() -> Self {
+        let (master, _slave, tty) = raw_pty();
+        let slave = File::open(tty).expect("the pty");
+        let reader = Command::new("cat").stdin(slave).stdout(Stdio::null()).spawn().expect("cat");
+        Self { master, reader }
+    }
+}
+
+impl Drop for Plain {
+    fn drop(&mut self) {
+        let _ = self.reader.kill();
+        let _ = self.reader.wait();
+    }
 }
 
 /// A viewer that always has a request under way, and decodes what it gets (vnc-rs: we did not write it).

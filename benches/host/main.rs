@@ -17,6 +17,9 @@ mod host;
 
 mod drain;
 mod process;
+#[path = "../terminal/streams.rs"]
+#[allow(dead_code, reason = "a part is used here")]
+mod streams;
 #[path = "../proxy/viewer.rs"]
 #[allow(dead_code, reason = "a part is used here")]
 mod viewer;

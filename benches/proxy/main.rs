@@ -36,6 +36,8 @@ use xvnc::{Shows, Xvnc};
 
 const TIME: Duration = Duration::from_secs(3);
 const RUNS: usize = 3;
+/// Updates before a measurement begins.
+const WARM_UP: usize = 10;
 
 fn main() {
     let wanted: Vec<String> =
@@ -79,19 +81,27 @@ fn main() {
 }
 
 /// All the ways to a server that this machine has.
-fn ways(source: SocketAddr) -> Vec<Box<dyn Fn() -> Option<Path>>> {
-    vec![
+fn ways(source: SocketAddr, encoding: i32) -> Vec<Box<dyn Fn() -> Option<Path>>> {
+    let mut ways: Vec<Box<dyn Fn() -> Option<Path>>> = vec![
         Box::new(move || Some(Path::direct(source))),
         Box::new(move || Path::socat(source)),
         Box::new(move || Path::x11vnc(source)),
         Box::new(move || Some(Path::ours(source))),
-    ]
+    ];
+    if encoding != RAW {
+        ways.push(Box::new(move || Some(Path::relayed(source))));
+    }
+    ways
 }
 
 fn run(path: &Path, encoding: i32) -> io::Result<(Tally, Duration)> {
     let mut viewer = Viewer::connect(path.address, encoding)?;
     viewer.request(false)?;
     viewer.update()?;
+    for _ in 0..WARM_UP {
+        viewer.request(true)?;
+        viewer.update()?;
+    }
     let before = path.cpu();
     let tally = viewer.run(TIME)?;
     Ok((tally, path.cpu().saturating_sub(before)))
@@ -105,7 +115,7 @@ fn throughput(title: &str, source: SocketAddr, encoding: i32) {
         "way", "updates/s", "MB/s", "Mpixel/s", "CPU ms/MB", "CPU us/upd", "rate/socat", "CPU/socat"
     );
     let mut socat: Option<(f64, f64)> = None;
-    for way in ways(source) {
+    for way in ways(source, encoding) {
         let mut rows = Vec::new();
         for _ in 0..RUNS {
             // A splice serves one connection.
@@ -147,7 +157,7 @@ fn echo() {
     println!("\nFrom a key to its pixels, a server that answers at once: {KEYS} keys each");
     println!("{:<16} {:>12} {:>10} {:>18}", "way", "median, us", "p99, us", "more than direct");
     let mut direct = None;
-    for way in ways(source.address) {
+    for way in ways(source.address, RAW) {
         let Some(path) = way() else { continue };
         let result = (|| {
             let mut viewer = Viewer::connect(path.address, RAW)?;

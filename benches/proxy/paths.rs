@@ -96,8 +96,18 @@ impl Path {
 
     /// The daemon with one domain, whose display is `source`; the viewer sees that display from its first moment.
     pub(crate) fn ours(source: SocketAddr) -> Self {
+        Self::daemon("xenvnc", source, false)
+    }
+
+    /// The same, where rectangles may be passed on as they are.
+    pub(crate) fn relayed(source: SocketAddr) -> Self {
+        Self::daemon("xenvnc, relay", source, true)
+    }
+
+    fn daemon(name: &'static str, source: SocketAddr, relay: bool) -> Self {
         let forward = format!("display.forward={source}");
-        let mut host = Host::new(&["console.mode=attach", "seat.notices=false", &forward]);
+        let relay = format!("display.relay={relay}");
+        let mut host = Host::new(&["console.mode=attach", "seat.notices=false", &forward, &relay]);
         host.quiet();
         host.start_daemon();
         let (master, slave, tty) = raw_pty();
@@ -111,7 +121,7 @@ impl Path {
             if text.contains("\"vt\":7") || text.contains("\"vt\": 7") { Ok(()) } else { Err(text) }
         });
         let process = Some(host.daemon_id());
-        Self { name: "xenvnc", address, process, _keeps: Keeps::Host(Box::new(host), master, slave) }
+        Self { name, address, process, _keeps: Keeps::Host(Box::new(host), master, slave) }
     }
 
     /// The CPU time that the process between has used, all threads.

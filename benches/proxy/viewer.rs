@@ -9,6 +9,7 @@ pub(crate) const RAW: i32 = 0;
 const COPY_RECT: i32 = 1;
 pub(crate) const TIGHT: i32 = 7;
 pub(crate) const ZRLE: i32 = 16;
+const ZLIB: i32 = 6;
 const DESKTOP_SIZE: i32 = -223;
 const CURSOR: i32 = -239;
 
@@ -59,7 +60,8 @@ impl Viewer {
         self.skip(name)?;
         // 32 bits a pixel, little-endian, as Xvnc keeps them; then the encodings.
         let mut out = vec![0, 0, 0, 0, 32, 24, 0, 1, 0, 255, 0, 255, 0, 255, 16, 8, 0, 0, 0, 0];
-        let mut encodings = vec![picture, COPY_RECT, DESKTOP_SIZE, CURSOR];
+        // Zlib, which Xvnc does not have, is for our own pictures where what is wanted most is kept for a relay.
+        let mut encodings = vec![picture, COPY_RECT, DESKTOP_SIZE, CURSOR, ZLIB];
         encodings.dedup();
         out.extend([2, 0]);
         out.extend(u16::try_from(encodings.len()).unwrap_or(0).to_be_bytes());
@@ -154,7 +156,7 @@ impl Viewer {
         match self.u32()?.cast_signed() {
             RAW => self.skip(area * 4)?,
             COPY_RECT => self.skip(4)?,
-            ZRLE => {
+            ZRLE | ZLIB => {
                 let length = self.u32()? as usize;
                 self.skip(length)?;
             }

@@ -23,15 +23,20 @@ fn letter(number: usize) -> char {
     char::from(b'a' + u8::try_from(number % 26).unwrap_or(0))
 }
 
-/// The streams and their names, for a screen of this many columns; those that begin with `hostile` are not what any
-/// honest guest writes.
-pub(crate) fn streams(columns: usize) -> Vec<(&'static str, Vec<u8>)> {
+/// What a Linux kernel and systemd print at a boot.
+pub(crate) fn boot_log() -> Vec<u8> {
     let boot = [
         "systemd[1]: Started something or other that was wanted.",
         "xen:events: Using FIFO-based ABI",
         "EXT4-fs (xvda1): mounted filesystem with ordered data mode",
         "\x1b[0;32m  OK  \x1b[0m] Reached target \x1b[0;1;39mLocal File Systems\x1b[0m.",
     ];
+    stream(|n| format!("[{:5}.{:06}] {}\r\n", n / 100, n * 7919 % 1_000_000, boot[n % 4]))
+}
+
+/// The streams and their names, for a screen of this many columns; those that begin with `hostile` are not what any
+/// honest guest writes.
+pub(crate) fn streams(columns: usize) -> Vec<(&'static str, Vec<u8>)> {
     let row = |cell: &dyn Fn(usize) -> String| (0..columns).map(cell).collect::<String>();
     let mut region = b"\x1b[3;20r\x1b[20;1H".to_vec();
     region.extend(stream(|n| format!("line {n} in a scrolling region of the screen\r\n")));
@@ -39,7 +44,7 @@ pub(crate) fn streams(columns: usize) -> Vec<(&'static str, Vec<u8>)> {
         ("yes", stream(|_| "y\r\n".into())),
         ("seq", stream(|n| format!("{n}\r\n"))),
         ("full-width ASCII", stream(|n| row(&|i| letter(i + n).to_string()) + "\r\n")),
-        ("boot log", stream(|n| format!("[{:5}.{:06}] {}\r\n", n / 100, n * 7919 % 1_000_000, boot[n % 4]))),
+        ("boot log", boot_log()),
         (
             "dense 256 colours",
             stream(|n| {

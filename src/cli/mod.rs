@@ -2,6 +2,7 @@
 
 mod client;
 mod commands;
+mod password;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -107,6 +108,13 @@ enum Command {
         /// Print a JSON object instead of lines
         #[arg(long)]
         json: bool,
+    },
+    /// Print a line for vnc.users_file: the user's name and a hash of the password
+    ///
+    /// The password is asked for on a terminal; otherwise it is the first line of standard input.
+    Password {
+        /// The name that the user gives to the viewer
+        user: String,
     },
     /// Runs a simulated guest's shell; used by the demo
     #[command(hide = true)]
@@ -261,6 +269,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             init_logging();
             guest::run(config)?;
         }
+        Command::Password { user } => password::line(&user)?,
         Command::DemoGuest { tty } => return Err(demo::run_guest(&tty).into()),
         Command::List { socket, json } => commands::list(&mut connect(&socket)?, json)?,
         Command::Status { socket, json } => commands::status(&mut connect(&socket)?, json)?,

@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 pub use value::{
-    Announce, Bytes, Cells, Chords, ConsoleMode, DISPLAYS_MAX, FilePath, Interfaces, Lines, Listen, Listens,
-    Pixels, Ports, Switch, Target, Targets, Word,
+    Announce, Bytes, Cells, ConsoleMode, DISPLAYS_MAX, FilePath, Interfaces, Lines, Listen, Listens, Pixels,
+    Ports, Switch, Target, Targets, Word, Words,
 };
 
 /// The most pixels of a guest's display unless told otherwise: two screens of 4K side by side. A pixel takes four bytes.
@@ -126,6 +126,10 @@ struct VncLayer {
     ports: Option<Ports>,
     unix_dir: Option<FilePath>,
     password_file: Option<FilePath>,
+    users_file: Option<FilePath>,
+    tls_certificate: Option<FilePath>,
+    tls_key: Option<FilePath>,
+    security: Option<Words>,
     sharing: Option<Word>,
     view_only: Option<Switch>,
 }
@@ -142,7 +146,7 @@ struct HistoryLayer {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct SeatLayer {
-    chords: Option<Chords>,
+    chords: Option<Words>,
     clipboard: Option<Word>,
     paste: Option<Word>,
     notices: Option<Switch>,
@@ -163,7 +167,13 @@ struct DisplayLayer {
     enabled: Option<Switch>,
     forward: Option<Targets>,
     password_file: Option<FilePath>,
+    user: Option<Word>,
+    tls_ca: Option<FilePath>,
+    tls_fingerprint: Option<Word>,
+    tls_name: Option<Word>,
+    tls_insecure: Option<Switch>,
     pixels: Option<Pixels>,
+    relay: Option<Switch>,
 }
 
 /// A `[[domain]]` block: what may differ from domain to domain.
@@ -228,8 +238,16 @@ pub struct DomainConfig {
     pub listen: Listen,
     /// `vnc.ports`.
     pub ports: Ports,
-    /// `vnc.password_file`: a file with one line; viewers must know it (VncAuth).
+    /// `vnc.password_file`: a file with one line; viewers must know it (VncAuth, X509Vnc).
     pub password_file: Option<PathBuf>,
+    /// `vnc.users_file`: a file with a line for each user; viewers must know one of them and its password (X509Plain).
+    pub users_file: Option<PathBuf>,
+    /// `vnc.tls_certificate`: what viewers know us by (PEM).
+    pub tls_certificate: Option<PathBuf>,
+    /// `vnc.tls_key`: its private key (PEM).
+    pub tls_key: Option<PathBuf>,
+    /// `vnc.security`: security types in the syntax of `rfb`, the best liked first; `None` follows from the files.
+    pub security: Option<Vec<String>>,
     /// `history.lines`: lines that a viewer can scroll back.
     pub history_lines: usize,
     /// `history.bytes`: bytes of console output that are kept in `history.dir`.
@@ -242,6 +260,16 @@ pub struct DomainConfig {
     pub forward: Vec<Target>,
     /// `display.password_file`: a file with one line; what the guest's VNC servers ask for.
     pub display_password_file: Option<PathBuf>,
+    /// `display.user`: the name that goes with that password where a server asks for one (X509Plain).
+    pub display_user: Option<String>,
+    /// `display.tls_ca`: the certificates that prove who a server is (PEM).
+    pub display_tls_ca: Option<PathBuf>,
+    /// `display.tls_fingerprint`: the SHA-256 fingerprint of the only certificate that does.
+    pub display_tls_fingerprint: Option<String>,
+    /// `display.tls_name`: the name that must be in a server's certificate; `None` is its address.
+    pub display_tls_name: Option<String>,
+    /// `display.tls_insecure`: any certificate does.
+    pub display_tls_insecure: bool,
     /// `seat.clipboard`: which way texts may go, in the syntax of `seat`.
     pub clipboard: Option<String>,
     /// `seat.paste`: what becomes of control characters, in the syntax of `seat`.
@@ -256,6 +284,8 @@ pub struct DomainConfig {
     pub view_only: bool,
     /// `display.pixels`: the most pixels that a guest's display may have.
     pub max_pixels: u32,
+    /// `display.relay`: whether a display's rectangles may be passed on as they are to a viewer that looks at it alone.
+    pub relay: bool,
 }
 
 impl Default for Config {
@@ -282,12 +312,21 @@ impl Default for Config {
                 listen: Listen { address: IpAddr::from([127, 0, 0, 1]), port: None },
                 ports: Ports(5900..=5999),
                 password_file: None,
+                users_file: None,
+                tls_certificate: None,
+                tls_key: None,
+                security: None,
                 history_lines: 10_000,
                 history_bytes: 256 << 10,
                 chords: None,
                 displays: true,
                 forward: Vec::new(),
                 display_password_file: None,
+                display_user: None,
+                display_tls_ca: None,
+                display_tls_fingerprint: None,
+                display_tls_name: None,
+                display_tls_insecure: false,
                 clipboard: Some("both".into()),
                 paste: Some("filtered".into()),
                 osc52: false,
@@ -295,6 +334,7 @@ impl Default for Config {
                 sharing: Some("always".into()),
                 view_only: false,
                 max_pixels: DISPLAY_PIXELS,
+                relay: false,
             },
             overrides: Vec::new(),
         }
@@ -426,8 +466,18 @@ impl DomainConfig {
         set(&mut self.displays, display.enabled.map(|enabled| enabled.0));
         set(&mut self.forward, display.forward.clone().map(|targets| targets.0));
         set(&mut self.max_pixels, display.pixels.map(|pixels| pixels.0));
-        if let Some(file) = &display.password_file {
-            self.display_password_file = Some(file.0.clone());
+        set(&mut self.relay, display.relay.map(|relay| relay.0));
+        set(&mut self.display_tls_insecure, display.tls_insecure.map(|insecure| insecure.0));
+        set_file(&mut self.display_password_file, &display.password_file);
+        set_file(&mut self.display_tls_ca, &display.tls_ca);
+        for (place, word) in [
+            (&mut self.display_user, &display.user),
+            (&mut self.display_tls_fingerprint, &display.tls_fingerprint),
+            (&mut self.display_tls_name, &display.tls_name),
+        ] {
+            if let Some(word) = word {
+                *place = Some(word.0.clone());
+            }
         }
     }
 
@@ -444,11 +494,15 @@ impl DomainConfig {
         set(&mut self.ports, vnc.ports.clone());
         set(&mut self.history_lines, history.lines.map(|l| l.0));
         set(&mut self.history_bytes, history.bytes.map(|b| b.0));
-        if let Some(file) = &vnc.password_file {
-            self.password_file = Some(file.0.clone());
-        }
+        set_file(&mut self.password_file, &vnc.password_file);
+        set_file(&mut self.users_file, &vnc.users_file);
+        set_file(&mut self.tls_certificate, &vnc.tls_certificate);
+        set_file(&mut self.tls_key, &vnc.tls_key);
         if let Some(chords) = &seat.chords {
             self.chords = Some(chords.0.clone());
+        }
+        if let Some(security) = &vnc.security {
+            self.security = Some(security.0.clone());
         }
         for (place, word) in [
             (&mut self.font, &console.font),
@@ -466,6 +520,12 @@ impl DomainConfig {
 fn set<T>(place: &mut T, value: Option<T>) {
     if let Some(value) = value {
         *place = value;
+    }
+}
+
+fn set_file(place: &mut Option<PathBuf>, file: &Option<FilePath>) {
+    if let Some(file) = file {
+        *place = Some(file.0.clone());
     }
 }
 

@@ -301,11 +301,11 @@ impl FromStr for FilePath {
     }
 }
 
-/// Chords, separated by commas in `--set`; their syntax is `seat`'s and is checked there.
+/// Words whose meaning is another module's, and is checked there; separated by commas in `--set`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Chords(pub Vec<String>);
+pub struct Words(pub Vec<String>);
 
-impl FromStr for Chords {
+impl FromStr for Words {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -346,8 +346,8 @@ deserialize_by_from_str!(
     Bytes,
     Switch,
     FilePath,
-    Chords,
     Word,
+    Words,
     Listens,
     Announce,
     Interfaces,

@@ -13,7 +13,7 @@
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -24,7 +24,7 @@ use crate::xen::console::RingPosition;
 mod record;
 
 pub use record::MAX_RECORD_BYTES;
-use record::{Segment, after, encode};
+use record::{Segment, after, header};
 
 /// The most bytes of one of the two segments of a guest's history, by default.
 pub const DEFAULT_SEGMENT_BYTES: u64 = 1024 * 1024;
@@ -97,8 +97,8 @@ pub struct HistoryFile {
     length: u64,
     segment_bytes: u64,
     last_position: Option<RingPosition>,
-    /// Reused for each record while output flows.
-    record: Vec<u8>,
+    /// What stands before the output of a record; reused.
+    header: Vec<u8>,
 }
 
 impl fmt::Debug for HistoryFile {
@@ -145,7 +145,7 @@ impl HistoryFile {
             length: whole,
             segment_bytes: segment_bytes.max(MIN_SEGMENT_BYTES),
             last_position,
-            record: Vec::new(),
+            header: Vec::new(),
         })
     }
 
@@ -159,18 +159,15 @@ impl HistoryFile {
         let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
         let mut position = position;
         for bytes in bytes.chunks(MAX_RECORD_BYTES) {
-            encode(now, position, bytes, &mut self.record);
-            let size = self.record.len() as u64;
+            header(now, position, bytes, &mut self.header);
+            let size = (self.header.len() + bytes.len()) as u64;
             if self.length + size > self.segment_bytes {
                 self.change_segments()?;
             }
-            self.write_record()?;
+            self.write_record(bytes)?;
             self.length += size;
             position = position.map(|position| after(position, bytes.len()));
             self.last_position = position;
-        }
-        if self.record.capacity() > SPARE_RECORD {
-            self.record = Vec::new();
         }
         Ok(())
     }
@@ -254,10 +251,18 @@ impl HistoryFile {
     }
 
     /// Makes the full segment the previous one and begins an empty one. A crash in between is found as a missing
-    /// `current`, which is an empty one.
+    /// segment, which is an empty one.
     fn change_segments(&mut self) -> Result<(), HistoryError> {
-        let path = self.directory.join("current");
-        match fs::rename(&path, self.directory.join("previous")) {
+        let (path, previous) = (self.directory.join("current"), self.directory.join("previous"));
+        // First, although a rename would do both: file systems on a disk (ext4 with `auto_da_alloc`) take the rename of a
+        // file over another for a careful save, and write all of it to the disk at once.
+        match fs::remove_file(&previous) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(failed("remove", &previous)(error));
+            }
+            _ => {}
+        }
+        match fs::rename(&path, &previous) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed("rename", &path)(error)),
             _ => {}
         }
@@ -267,11 +272,14 @@ impl HistoryFile {
     }
 
     /// One `write` of the whole record, or none of it.
-    fn write_record(&mut self) -> Result<(), HistoryError> {
+    fn write_record(&mut self, bytes: &[u8]) -> Result<(), HistoryError> {
+        let record = [IoSlice::new(&self.header), IoSlice::new(bytes)];
         let written = loop {
-            match self.current.write(&self.record) {
+            match self.current.write_vectored(&record) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Ok(count) if count < self.record.len() => break Err(ErrorKind::StorageFull.into()),
+                Ok(count) if count < self.header.len() + bytes.len() => {
+                    break Err(ErrorKind::StorageFull.into());
+                }
                 result => break result,
             }
         };
@@ -282,9 +290,6 @@ impl HistoryFile {
         })
     }
 }
-
-/// The room for a record that an idle history keeps, in bytes.
-const SPARE_RECORD: usize = 256;
 
 /// Flags for files in a guest's directory: no symlink, and no waiting for the other end of a FIFO.
 const SAFE_OPEN: libc::c_int = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
@@ -414,6 +419,12 @@ mod tests {
         assert_eq!(open(&directory).last_position(), position(10));
         // Killed between the rename and the new file.
         fs::remove_file(directory.path().join(UUID).join("current")).expect("remove");
+        let history = open(&directory);
+        assert_eq!((history.last_position(), replayed(&history)), (position(10), b"abc".to_vec()));
+        drop(history);
+        // Killed before the rename.
+        let place = |name: &str| directory.path().join(UUID).join(name);
+        fs::rename(place("previous"), place("current")).expect("rename");
         let history = open(&directory);
         assert_eq!((history.last_position(), replayed(&history)), (position(10), b"abc".to_vec()));
     }

@@ -6,16 +6,21 @@
 mod asciicast;
 mod console;
 mod control_socket;
+mod display_access;
 mod displays;
 mod history_dir;
 pub mod history_file;
 mod host;
 mod limits;
+mod logins;
 mod picture_png;
 mod plain_text;
 mod seat;
+mod secrets;
 mod settings;
 mod upstream;
+mod users;
+mod viewer_access;
 
 use std::path::PathBuf;
 use std::pin::pin;
@@ -33,7 +38,9 @@ pub use control_socket::ControlSocketError;
 
 use control_socket::{Call, ControlSocket, Outcome};
 use host::Host;
-use settings::{Secrets, Settings};
+use secrets::Secrets;
+use settings::Settings;
+pub use users::{UserLineError, user_line};
 
 /// Reads the configuration again, as at the start; for SIGHUP.
 pub type Reload = Box<dyn Fn() -> Result<Config, ConfigError> + Send>;

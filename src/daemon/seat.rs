@@ -3,8 +3,9 @@
 //! There is no task for a viewer: the seat's task polls all its sockets itself, so that a key press reaches the
 //! console and its echo reaches the viewers without a detour. A seat without viewers sleeps until its console prints.
 //!
-//! `driver` holds the task's turn, `viewers` and `upstreams` the two kinds of connections.
+//! `driver` holds the task's turn, `viewers` and `upstreams` the two kinds of connections, `door` who of the former comes in.
 
+mod door;
 mod driver;
 mod send;
 mod upstreams;
@@ -23,6 +24,7 @@ use crate::net::Listener;
 use crate::screen::Picture;
 use crate::seat::{DomainState, Seat, VtNumber};
 use crate::xen::Uuid;
+pub(super) use door::Door;
 use driver::Driver;
 
 /// How long the end of a task may take, or its listening to an order. A task never blocks, so that one that takes this
@@ -42,7 +44,7 @@ pub(super) enum SeatCommand {
     Rename(String),
     /// The guest has this domid now.
     Domid(u16),
-    /// The configuration changed: the password and chords for viewers from now on.
+    /// The configuration changed: what viewers must prove from now on, chords, and what they may do.
     Reconfigure(Box<super::settings::Settings>),
     /// The guest has connected a display.
     Upstream(Box<UpstreamLink>),
@@ -76,11 +78,18 @@ pub(super) struct SeatTask {
 
 impl SeatTask {
     /// Starts serving the viewers of the guest `uuid` at `listener`. When it ends by itself, `look` is told.
-    pub(super) fn start(name: &str, uuid: Uuid, seat: Seat, listener: Listener, look: Look) -> Self {
+    pub(super) fn start(
+        name: &str,
+        uuid: Uuid,
+        seat: Seat,
+        listener: Listener,
+        door: Door,
+        look: Look,
+    ) -> Self {
         let (commands, orders) = mpsc::channel(16);
         let counts = Arc::new(SeatCounts::default());
         counts.vt.store(seat.default_vt().get(), Ordering::Relaxed);
-        let driver = Driver::new(name, seat, listener, orders, counts.clone(), look.clone());
+        let driver = Driver::new(name, seat, listener, door, orders, counts.clone(), look.clone());
         let task = tokio::spawn(async move {
             let _fall = Fall(move || look.lost_seat(uuid));
             driver.run().await;
@@ -123,6 +132,7 @@ impl Drop for SeatTask {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::daemon::display_access::DisplayAccess;
     use crate::seat::SeatOptions;
 
     #[tokio::test]
@@ -131,7 +141,14 @@ mod tests {
         let uuids = [1, 2].map(|n| Uuid::from_bytes([n; 16]));
         let [bad, good] = uuids.map(|uuid| {
             let listener = Listener::tcp(([127, 0, 0, 1], 0).into()).unwrap();
-            SeatTask::start("x", uuid, Seat::new(SeatOptions::default()), listener, look.clone())
+            SeatTask::start(
+                "x",
+                uuid,
+                Seat::new(SeatOptions::default()),
+                listener,
+                Door::default(),
+                look.clone(),
+            )
         });
         bad.commands.send(SeatCommand::Panic).await.unwrap();
         let pending = look.next().await;
@@ -165,7 +182,8 @@ mod tests {
         let listener = Listener::tcp(([127, 0, 0, 1], 0).into()).unwrap();
         let address = listener.tcp_address().unwrap();
         let seat = Seat::new(SeatOptions { name: "x".into(), ..SeatOptions::default() });
-        let task = SeatTask::start("x", Uuid::from_bytes([1; 16]), seat, listener, look.clone());
+        let task =
+            SeatTask::start("x", Uuid::from_bytes([1; 16]), seat, listener, Door::default(), look.clone());
         for (command, notice) in [
             (SeatCommand::Guest(DomainState::Paused), "paused"),
             (SeatCommand::State(DomainState::NoConsole("none".into())), "no console"),
@@ -255,7 +273,8 @@ mod tests {
         let address = listener.tcp_address().unwrap();
         let mut seat = Seat::new(SeatOptions { columns: 10, rows: 5, ..SeatOptions::default() });
         seat.add_console(VtNumber::CONSOLE);
-        let task = SeatTask::start("x", Uuid::from_bytes([1; 16]), seat, listener, Look::default());
+        let task =
+            SeatTask::start("x", Uuid::from_bytes([1; 16]), seat, listener, Door::default(), Look::default());
         let (ours, mut guest) = tokio::net::UnixStream::pair().unwrap();
         let (ended, end) = oneshot::channel();
         let link = UpstreamLink {
@@ -263,7 +282,7 @@ mod tests {
             received: Vec::new(),
             origin: "a test".into(),
             display: 0,
-            password: None,
+            access: DisplayAccess::default(),
             network: false,
             ended,
         };

@@ -1,67 +1,27 @@
 //! A domain's configuration made ready for use: files read, chords parsed.
 
-use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::fs;
-use std::io::Read;
-use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
-use zeroize::Zeroizing;
-
+use super::display_access::DisplayAccess;
+use super::secrets::{Secret, Secrets};
+use super::viewer_access::ViewerAccess;
 use crate::config::{Config, ConfigError, DomainConfig};
-use crate::rfb::security::PASSWORD_BYTES;
 use crate::screen::FontSize;
 use crate::seat::{Chord, ClipboardPolicy, PastePolicy, Policies, Sharing};
-
-/// The largest password file, in bytes; a VNC password has 8.
-const MAX_PASSWORD_FILE_BYTES: u64 = 4096;
-
-/// A password's text. Wiped when dropped, never printed.
-#[derive(Clone, PartialEq, Eq)]
-pub(super) struct Secret(Zeroizing<String>);
-
-impl Secret {
-    pub(super) fn as_bytes(&self) -> &[u8] {
-        self.0.as_bytes()
-    }
-
-    pub(super) fn text(&self) -> Zeroizing<String> {
-        self.0.clone()
-    }
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Secret(..)")
-    }
-}
-
-/// The passwords that a configuration names, by file.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Secrets(BTreeMap<PathBuf, Secret>);
-
-impl Secrets {
-    fn get(&mut self, path: &Path) -> Result<Secret, String> {
-        if let Some(secret) = self.0.get(path) {
-            return Ok(secret.clone());
-        }
-        let secret = read_password(path)?;
-        self.0.insert(path.to_owned(), secret.clone());
-        Ok(secret)
-    }
-}
 
 /// What a seat needs to know beside its domain.
 #[derive(Debug, Clone)]
 pub(super) struct Settings {
     pub(super) config: DomainConfig,
-    /// The password's text, for viewers and for `console/vnc-pass`.
+    /// The password's text, for `console/vnc-pass`.
     pub(super) password: Option<Secret>,
+    /// What viewers must prove.
+    pub(super) access: ViewerAccess,
     pub(super) chords: Arc<[Chord]>,
-    /// What the guest's own VNC servers ask for.
-    pub(super) display_password: Option<Secret>,
+    /// What the guest's own VNC servers ask for, and must prove.
+    pub(super) display_access: DisplayAccess,
     pub(super) font: FontSize,
     /// A viewer's window chooses another.
     pub(super) fit_font: bool,
@@ -74,12 +34,12 @@ impl Settings {
     /// Reads and parses what `config` names; `place` begins the key in errors.
     fn new(place: &str, config: DomainConfig, secrets: &mut Secrets) -> Result<Self, ConfigError> {
         let wrong = |key: &str, message: String| ConfigError::Value { key: format!("{place}{key}"), message };
-        let mut password_in = |file: &Option<PathBuf>, key: &str| match file {
-            Some(path) => secrets.get(path).map(Some).map_err(|message| wrong(key, message)),
-            None => Ok(None),
-        };
-        let password = password_in(&config.password_file, "vnc.password_file")?;
-        let display_password = password_in(&config.display_password_file, "display.password_file")?;
+        let password = config.password_file.as_deref().map(|path| secrets.password(path)).transpose();
+        let password = password.map_err(|message| wrong("vnc.password_file", message))?;
+        let access = ViewerAccess::new(&config, password.clone(), secrets)
+            .map_err(|(key, message)| wrong(key, message))?;
+        let display_access =
+            DisplayAccess::new(&config, secrets).map_err(|(key, message)| wrong(key, message))?;
         let chords = match &config.chords {
             Some(texts) => texts
                 .iter()
@@ -93,7 +53,18 @@ impl Settings {
         let clipboard = word(&config.clipboard).map_err(|message| wrong("seat.clipboard", message))?;
         let paste = word(&config.paste).map_err(|message| wrong("seat.paste", message))?;
         let sharing = word(&config.sharing).map_err(|message| wrong("vnc.sharing", message))?;
-        Ok(Self { config, password, chords, display_password, font, fit_font, clipboard, paste, sharing })
+        Ok(Self {
+            config,
+            password,
+            access,
+            chords,
+            display_access,
+            font,
+            fit_font,
+            clipboard,
+            paste,
+            sharing,
+        })
     }
 
     /// The settings of one domain, with the passwords that [`Self::check`] read.
@@ -120,6 +91,7 @@ impl Settings {
             notices: self.config.notices,
             osc52: self.config.osc52,
             max_pixels: self.config.max_pixels,
+            relay: self.config.relay,
         }
     }
 
@@ -127,7 +99,8 @@ impl Settings {
     pub(super) fn differs(&self, new: &Self) -> bool {
         self.chords != new.chords
             || self.password != new.password
-            || self.display_password != new.display_password
+            || self.access != new.access
+            || self.display_access != new.display_access
             || self.config != new.config
     }
 
@@ -148,36 +121,13 @@ fn word<T: Default + FromStr<Err: Display>>(text: &Option<String>) -> Result<T, 
     text.map_or_else(|| Ok(T::default()), |text| text.parse().map_err(|error: T::Err| error.to_string()))
 }
 
-/// The first line of the password file.
-fn read_password(path: &Path) -> Result<Secret, String> {
-    let unreadable = |error| format!("cannot read {}: {error}", path.display());
-    let mut text = Zeroizing::new(String::new());
-    fs::File::open(path)
-        .and_then(|file| file.take(MAX_PASSWORD_FILE_BYTES + 1).read_to_string(&mut text))
-        .map_err(unreadable)?;
-    if u64::try_from(text.len()).is_ok_and(|bytes| bytes > MAX_PASSWORD_FILE_BYTES) {
-        return Err(format!("{} has more than {MAX_PASSWORD_FILE_BYTES} bytes", path.display()));
-    }
-    let mut lines = text.lines();
-    let line = Zeroizing::new(lines.next().unwrap_or_default().to_owned());
-    if line.is_empty() {
-        return Err(format!("{} is empty: want one line with the password", path.display()));
-    }
-    if lines.next().is_some() {
-        return Err(format!("{} has more than one line", path.display()));
-    }
-    if line.chars().any(char::is_control) {
-        return Err(format!("{} holds a control character", path.display()));
-    }
-    if line.len() > PASSWORD_BYTES {
-        tracing::warn!(file = %path.display(), "only the first {PASSWORD_BYTES} bytes of a VNC password count");
-    }
-    Ok(Secret(line))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::Path;
+
     use super::*;
+    use crate::rfb::security::Method;
 
     fn check(set: &str) -> Result<(), String> {
         let config = Config::load(Some(Path::new("/dev/null")), &[set.to_owned()]).unwrap();
@@ -191,11 +141,111 @@ mod tests {
         assert!(check(&set).unwrap_err().contains("is empty"));
         fs::write(file.path(), "secret\n").unwrap();
         assert_eq!(check(&set), Ok(()));
-        assert_eq!(read_password(file.path()).unwrap().as_bytes(), b"secret");
         fs::write(file.path(), "secret\nmore\n").unwrap();
         assert!(check(&set).unwrap_err().contains("more than one line"));
         let text = check("vnc.password_file=/nonexistent/pw").unwrap_err();
         assert!(text.starts_with("vnc.password_file: cannot read /nonexistent/pw"), "{text}");
+    }
+
+    /// Checks several values together.
+    fn check_all(sets: &[String]) -> Result<(), String> {
+        let config = Config::load(Some(Path::new("/dev/null")), sets).unwrap();
+        Settings::check(&config).map(drop).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_is_missing_for_a_security_type_is_named() {
+        let tls = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tls");
+        let dir = tempfile::tempdir().unwrap();
+        let place = |name: &str| dir.path().join(name).display().to_string();
+        fs::write(place("users"), crate::daemon::user_line("ann", b"x").unwrap()).unwrap();
+        fs::write(place("password"), "sesame").unwrap();
+        let [users, password] = ["users", "password"].map(|name| format!("vnc.{name}_file={}", place(name)));
+        let certificate = format!("vnc.tls_certificate={tls}/self.pem");
+        let [key, other] = ["self", "other"].map(|name| format!("vnc.tls_key={tls}/{name}.key"));
+        let security = |words: &str| format!("vnc.security={words}");
+        let cases = [
+            (vec![certificate.clone()], "vnc.tls_key: is missing"),
+            (vec![key.clone()], "vnc.tls_certificate: is missing"),
+            (vec![certificate.clone(), other], "other.key: the private key is not that of the certificate"),
+            (vec![users.clone()], "vnc.users_file: needs TLS"),
+            (vec![security("x509none")], "vnc.security: x509none needs vnc.tls_certificate"),
+            (vec![security("vncauth")], "vnc.security: vncauth needs vnc.password_file"),
+            (
+                vec![certificate.clone(), key.clone(), security("x509plain")],
+                "vnc.security: x509plain needs vnc.users_file",
+            ),
+            (vec![security("none,none")], "vnc.security: none is there twice"),
+            (vec![security("tight")], "vnc.security: tight needs none or vncauth"),
+            (vec![security("")], "vnc.security: is empty"),
+            (vec![security("tlsnone")], "vnc.security: \"tlsnone\" is not a security type"),
+        ];
+        for (sets, wanted) in cases {
+            let text = check_all(&sets).unwrap_err();
+            assert!(text.contains(wanted), "{text}");
+        }
+        let all = [certificate, key, users, password];
+        assert_eq!(check_all(&all), Ok(()));
+        let words = security("x509plain,x509vnc,x509none,tight,vncauth,none");
+        assert_eq!(check_all(&[&all[..], &[words]].concat()), Ok(()));
+    }
+
+    /// What is offered when `vnc.security` does not say.
+    #[test]
+    fn security_types_follow_from_the_files() {
+        let tls = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tls");
+        let dir = tempfile::tempdir().unwrap();
+        let place = |name: &str| dir.path().join(name).display().to_string();
+        fs::write(place("users"), crate::daemon::user_line("ann", b"x").unwrap()).unwrap();
+        fs::write(place("password"), "sesame").unwrap();
+        let password = [format!("vnc.password_file={}", place("password"))];
+        let users = [format!("vnc.users_file={}", place("users"))];
+        let tls = [format!("vnc.tls_certificate={tls}/self.pem"), format!("vnc.tls_key={tls}/self.key")];
+        let cases: [(&[&[String]], &[&str]); 6] = [
+            (&[], &["none"]),
+            (&[&password], &["vncauth"]),
+            (&[&tls], &["x509none", "none"]),
+            (&[&tls, &password], &["x509vnc", "vncauth"]),
+            (&[&tls, &users], &["x509plain"]),
+            (&[&tls, &users, &password], &["x509plain", "x509vnc", "vncauth"]),
+        ];
+        for (sets, wanted) in cases {
+            let config = Config::load(Some(Path::new("/dev/null")), &sets.concat()).unwrap();
+            let secrets = Settings::check(&config).unwrap();
+            let settings = Settings::of(&config, &secrets, "x", "y").unwrap();
+            let wanted: Vec<Method> = wanted.iter().map(|name| name.parse().unwrap()).collect();
+            assert_eq!(settings.access.security().unwrap().methods(), wanted);
+            // Read again, they are the same, and nobody has to be told.
+            let again = Settings::of(&config, &Settings::check(&config).unwrap(), "x", "y").unwrap();
+            assert!(!settings.differs(&again));
+            fs::write(place("password"), "simsalabim").unwrap();
+            let other = Settings::of(&config, &Settings::check(&config).unwrap(), "x", "y").unwrap();
+            assert_eq!(settings.differs(&other), settings.password.is_some());
+            fs::write(place("password"), "sesame").unwrap();
+        }
+    }
+
+    #[test]
+    fn what_a_display_proves_itself_by_is_checked() {
+        let ca = concat!("display.tls_ca=", env!("CARGO_MANIFEST_DIR"), "/tests/data/tls/ca.pem").to_owned();
+        let fingerprint = format!("display.tls_fingerprint={}", "AB:".repeat(31) + "CD");
+        let insecure = "display.tls_insecure=true".to_owned();
+        let cases = [
+            (vec!["display.tls_ca=/dev/null".to_owned()], "display.tls_ca: /dev/null: no certificate"),
+            (vec!["display.tls_fingerprint=AB:CD".to_owned()], "display.tls_fingerprint: not a SHA-256"),
+            (vec!["display.tls_name=a b".to_owned()], "display.tls_name: \"a b\" is neither"),
+            (vec!["display.user=ann".to_owned()], "display.user: needs display.password_file"),
+            (vec![ca.clone(), fingerprint.clone()], "display.tls_ca is set as well"),
+            (vec![ca.clone(), insecure.clone()], "display.tls_ca: display.tls_insecure makes it void"),
+            (vec![fingerprint.clone(), insecure.clone()], "display.tls_fingerprint: display.tls_insecure"),
+        ];
+        for (sets, wanted) in cases {
+            let text = check_all(&sets).unwrap_err();
+            assert!(text.contains(wanted), "{text}");
+        }
+        for sets in [vec![ca], vec![fingerprint], vec![insecure]] {
+            assert_eq!(check_all(&sets), Ok(()));
+        }
     }
 
     #[test]

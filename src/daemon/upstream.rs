@@ -2,12 +2,13 @@
 //! that guest.
 
 use std::io;
+use std::net::SocketAddr;
 use std::task::{Context, Poll};
 
 use tokio::sync::oneshot;
 
+use super::display_access::DisplayAccess;
 use crate::net::Stream;
-use crate::rfb::security::Password;
 use crate::xen::vchan::VchanStream;
 
 /// A stream to a guest's RFB server. Everything is non-blocking.
@@ -16,10 +17,23 @@ pub(super) enum UpstreamStream {
     /// By TCP or a Unix socket.
     Net(Stream),
     /// By memory that the guest shares.
-    Vchan(VchanStream),
+    Vchan(Box<VchanStream>),
 }
 
 impl UpstreamStream {
+    /// True when it goes over a network, where somebody else may answer; false by shared memory or a socket's file.
+    pub(super) const fn is_tcp(&self) -> bool {
+        matches!(self, Self::Net(Stream::Tcp(_)))
+    }
+
+    /// Where the other end is, where it is a TCP connection that still is one.
+    pub(super) fn peer_address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Net(stream) => stream.peer_address(),
+            Self::Vchan(_) => None,
+        }
+    }
+
     /// Ready when a read would not block.
     pub(super) fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
@@ -64,8 +78,8 @@ pub(super) struct UpstreamLink {
     pub(super) origin: String,
     /// Which of the guest's displays it is: 0 is F7.
     pub(super) display: u8,
-    /// What it asks for, if it does.
-    pub(super) password: Option<Password>,
+    /// What it may ask for, and how it is known.
+    pub(super) access: DisplayAccess,
     /// It is reached over a network that is slower than this machine's memory.
     pub(super) network: bool,
     /// The seat says here why it has ended; dropped when the seat itself is gone.

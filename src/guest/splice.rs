@@ -86,7 +86,12 @@ impl Pump {
             }
             (self.start, self.end) = (0, 0);
             let mut room = ReadBuf::new(&mut self.buffer);
-            ready!(from.as_mut().poll_read(context, &mut room)).map_err(Broken::From)?;
+            let Poll::Ready(read) = from.as_mut().poll_read(context, &mut room) else {
+                // Only now: the other side is told once of all that was there.
+                ready!(to.as_mut().poll_flush(context)).map_err(Broken::To)?;
+                return Poll::Pending;
+            };
+            read.map_err(Broken::From)?;
             self.end = room.filled().len();
             self.ended = self.end == 0;
         }

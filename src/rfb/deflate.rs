@@ -10,6 +10,9 @@ use zlib_rs::{Deflate, DeflateConfig, DeflateFlush, Inflate, InflateError, Infla
 /// and level 6 a quarter of the speed.
 pub const LEVEL: u8 = 2;
 
+/// How a stream begins (RFC 1950 §2.2): deflate, a window of 32 KiB, no dictionary.
+const HEADER: [u8; 2] = [0x78, 0x01];
+
 /// Base-two logarithm of the window, in bytes. 32 KiB hold the bits of a whole 80x25 console, so that what a viewer has
 /// been sent before costs little when it comes again, and eight rows of a desktop's pixels.
 const WINDOW_BITS: i32 = 15;
@@ -27,7 +30,10 @@ const UNPACKED_STEP: usize = 64 * 1024;
 
 /// A compressed stream towards a viewer. Made lazily: one takes about 272 KiB.
 pub struct Compressor {
+    /// Without zlib's header and end, so that it can begin anew in the middle of what the viewer takes for one stream.
     stream: Deflate,
+    level: u8,
+    begun: bool,
 }
 
 impl Default for Compressor {
@@ -46,13 +52,29 @@ impl Compressor {
     /// The beginning of a stream at `level`, 0 to 9.
     #[must_use]
     pub fn with_level(level: u8) -> Self {
+        let level = level.min(9);
         let config = DeflateConfig {
-            level: i32::from(level.min(9)),
-            window_bits: WINDOW_BITS,
+            level: i32::from(level),
+            window_bits: -WINDOW_BITS,
             mem_level: MEMORY_LEVEL,
             ..DeflateConfig::default()
         };
-        Self { stream: Deflate::new_with_config(config) }
+        Self { stream: Deflate::new_with_config(config), level, begun: false }
+    }
+
+    /// Goes on at another level, 0 to 9, and with an empty window: for the viewer it stays one stream, which does not
+    /// look back behind this moment. To be called right after a [`flush`](Self::flush), or before anything was
+    /// written.
+    pub fn set_level(&mut self, level: u8) {
+        let level = level.min(9);
+        if level == self.level {
+            return;
+        }
+        // Flushed data ends with a block and on a byte. zlib-rs (0.6) changes the level of fresh streams only.
+        self.stream.reset();
+        if self.stream.set_level(i32::from(level)).is_ok() {
+            self.level = level;
+        }
     }
 
     /// Compresses `data`, appending what comes out (maybe nothing yet) to `out`.
@@ -68,6 +90,9 @@ impl Compressor {
     /// Goes on until all input is consumed and, when flushing, the flush is complete, whatever room it takes:
     /// stopping at the first call that returns would lose the rest of incompressible data.
     fn run(&mut self, mut data: &[u8], flush: DeflateFlush, out: &mut Vec<u8>) {
+        if !std::mem::replace(&mut self.begun, true) {
+            out.extend(HEADER);
+        }
         loop {
             let at = out.len();
             let room = ROOM + data.len() / 4;
@@ -198,6 +223,31 @@ mod tests {
             decompressor.read(&packed[3..], data.len(), &mut unpacked).expect("our own stream");
             assert!(unpacked == data, "{} of {} bytes", unpacked.len(), data.len());
         }
+    }
+
+    #[test]
+    fn a_stream_goes_on_at_another_level() {
+        let (mut compressor, mut decompressor) = (Compressor::with_level(2), Decompressor::new());
+        let (mut packed, mut unpacked) = (Vec::new(), Vec::new());
+        let mut total = 0;
+        for (turn, level) in
+            [1, 2, 1, 1, 6, 1, 2, 3, 9, 1, 2, 2, 5, 1].into_iter().cycle().take(280).enumerate()
+        {
+            compressor.set_level(level);
+            // Something old, something that repeats, something new, and sometimes nothing at all.
+            let mut data = noise(turn * 97 % 5000);
+            data.extend(vec![u8::try_from(turn % 256).expect("small"); turn * 31 % 3000]);
+            data.extend_from_slice(&data.clone()[..data.len() / 2]);
+            packed.clear();
+            unpacked.clear();
+            compressor.write(&data, &mut packed);
+            compressor.flush(&mut packed);
+            decompressor.read(&packed, data.len(), &mut unpacked).expect("our own stream");
+            assert!(unpacked == data, "turn {turn} at level {level}");
+            total += data.len();
+        }
+        // The window has gone round a few times.
+        assert!(total > 1_000_000);
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub mod encoding;
 pub mod message;
 pub mod pixel_format;
 pub mod plan;
+pub mod relay;
 pub mod security;
 pub mod server;
 pub mod tile;

@@ -62,6 +62,16 @@ impl PixelDebt {
         }
     }
 
+    /// Takes moves, and what is to be painted after them, for what has been painted, if that is all that is owed. The
+    /// destinations must not overlap other moves' sources.
+    pub fn exchange(&mut self, painted: &Region, moves: &[(Rect, Point)], rest: &Region) {
+        if self.copies.is_empty() && self.region == *painted {
+            self.clear();
+            moves.iter().for_each(|(destination, source)| self.moved(*destination, *source));
+            rest.rects().iter().for_each(|rect| self.changed(*rect));
+        }
+    }
+
     /// The pixels at `source` have been copied to `destination`; the two may overlap.
     pub fn moved(&mut self, destination: Rect, source: Point) {
         let origin = Rect { x: source.x, y: source.y, ..destination };
@@ -181,6 +191,24 @@ mod tests {
             pay(&mut viewer, &mut debt, &screen);
             prop_assert!(viewer.0 == screen.0);
         }
+    }
+
+    #[test]
+    fn moves_take_the_place_of_what_was_painted_only() {
+        let painted = Region::from(Rect::new(0, 0, 640, 100));
+        let moves = [(Rect::new(0, 0, 640, 84), Point { x: 0, y: 16 })];
+        let rest = Region::from(Rect::new(0, 84, 640, 16));
+        let mut debt = PixelDebt::default();
+        debt.changed(painted.bounds());
+        debt.exchange(&painted, &moves, &rest);
+        assert_eq!((debt.copies(), debt.region()), (&moves[..], &rest));
+        // A viewer that lacks something more gets all of it painted.
+        let mut debt = PixelDebt::default();
+        debt.changed(Rect::new(0, 200, 8, 8));
+        debt.changed(painted.bounds());
+        let before = debt.region().clone();
+        debt.exchange(&painted, &moves, &rest);
+        assert_eq!((debt.copies(), debt.region()), (&[][..], &before));
     }
 
     #[test]

@@ -8,11 +8,13 @@ use std::time::{Duration, Instant};
 
 use super::options::ViewerId;
 use super::pacing::{Credit, Pace};
+use super::relay::Relay;
 use crate::geometry::{Point, Rect, Region, Size};
 use crate::keysym::Keysym;
 use crate::rfb::client::ClientConnection;
 use crate::rfb::encoding::canvas::Canvas;
 use crate::rfb::encoding::pseudo::LedState;
+use crate::rfb::plan::Scrolls;
 use crate::rfb::server::CursorImage;
 use crate::screen::{Picture, Sprite};
 
@@ -41,6 +43,18 @@ const SMALL_PIXELS: u64 = 64 * 64;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct UpstreamId(pub(super) u64);
 
+/// What an update has moved.
+pub(super) struct Moves {
+    /// All that it has painted.
+    pub(super) painted: Region,
+    /// Where pixels are now, and where they were.
+    pub(super) moves: Vec<(Rect, Point)>,
+    /// What it has painted besides.
+    pub(super) rest: Region,
+    /// Viewers that had all of the picture before it.
+    pub(super) for_whom: Vec<ViewerId>,
+}
+
 /// A server in the guest that is through the handshake.
 pub(super) struct Graphics {
     pub(super) id: UpstreamId,
@@ -64,7 +78,9 @@ pub(super) struct Graphics {
     pub(super) leds: Option<LedState>,
     /// Who asked for another size and waits for the answer.
     pub(super) resize_for: Option<ViewerId>,
-    /// What of the canvas has never been painted.
+    /// How far what it sends is passed on instead of painted.
+    pub(super) relay: Relay,
+    /// What of the canvas has never been painted, or is old.
     missing: Region,
     /// When the canvas was last brought up to date.
     whole_at: Option<Instant>,
@@ -76,6 +92,11 @@ pub(super) struct Graphics {
     hold_until: Option<Instant>,
     /// Pixels of the update that comes in.
     painted: u64,
+    /// What it has painted, and which viewers had all of the picture before it.
+    fresh: Region,
+    current: Vec<ViewerId>,
+    /// Scrolls that the server does not tell of; `None` when it tells of some.
+    scrolls: Option<Scrolls>,
     /// The last update was a small one; and the credit for more of them.
     was_small: bool,
     small: Credit,
@@ -97,6 +118,7 @@ impl Graphics {
             id,
             connection,
             missing,
+            relay: Relay::default(),
             origin,
             name,
             awaited: false,
@@ -112,6 +134,9 @@ impl Graphics {
             torn_until: None,
             hold_until: None,
             painted: 0,
+            fresh: Region::new(),
+            current: Vec::new(),
+            scrolls: Some(Scrolls::default()),
             was_small: false,
             small: Credit::new(Pace::FRAMES),
             ask_at: None,
@@ -145,6 +170,67 @@ impl Graphics {
         self.torn_until.get_or_insert(now + TORN);
     }
 
+    /// Pixels of an update have been painted; `viewers` are those who have all of the picture as it was before.
+    pub(super) fn painted(&mut self, rect: Rect, viewers: impl Iterator<Item = ViewerId>) {
+        if self.fresh.is_empty() {
+            self.current.clear();
+            self.current.extend(viewers);
+        }
+        self.fresh.add(rect);
+    }
+
+    /// The server moves pixels itself: there is nothing to be found besides.
+    pub(super) fn moves_itself(&mut self) {
+        self.scrolls = None;
+        self.current.clear();
+    }
+
+    /// What an update that is whole has moved without saying so: the moves, what is to be painted besides, and for whom.
+    pub(super) fn find_moves(&mut self) -> Option<Moves> {
+        let painted = std::mem::take(&mut self.fresh);
+        let for_whom = std::mem::take(&mut self.current);
+        let moves = self.scrolls.as_mut()?.find(self.connection.canvas(), &painted);
+        if moves.is_empty() || for_whom.is_empty() {
+            return None;
+        }
+        let mut rest = painted.clone();
+        moves.iter().for_each(|(destination, _)| rest.remove(*destination));
+        Some(Moves { painted, moves, rest, for_whom })
+    }
+
+    /// A part of an update is there, to be passed on.
+    pub(super) fn relayed(&mut self, rect: Rect, now: Instant) {
+        self.painted += u64::from(rect.area());
+        self.torn_until.get_or_insert(now + TORN);
+        if !self.relay.is_on() && self.is_complete() {
+            // It came late: the canvas lacks it.
+            self.forget_picture(true, now);
+        }
+    }
+
+    /// The canvas is old, until the server has sent everything once more; viewers who look wait for that.
+    pub(super) fn forget_picture(&mut self, looked_at: bool, now: Instant) {
+        self.connection.forget_canvas();
+        // What viewers have is not what the canvas had.
+        self.scrolls.as_mut().map(std::mem::take);
+        self.current.clear();
+        self.missing = self.size().rect().into();
+        if looked_at {
+            self.hold_until = Some(now + FIRST);
+            self.connection.request_update(true);
+        }
+    }
+
+    /// True while a part of an update is there, and the rest on its way.
+    pub(super) const fn is_torn(&self) -> bool {
+        self.torn_until.is_some()
+    }
+
+    /// True when the picture is whole and shown.
+    pub(super) fn is_settled(&self) -> bool {
+        self.is_complete() && self.torn_until.is_none() && self.hold_until.is_none()
+    }
+
     /// The canvas has another size. Viewers see it with its picture.
     pub(super) fn resized(&mut self, now: Instant) {
         self.missing = self.size().rect().into();
@@ -158,6 +244,9 @@ impl Graphics {
         self.torn_until = None;
         let painted = std::mem::take(&mut self.painted);
         self.was_small = painted <= SMALL_PIXELS;
+        if self.relay.is_on() {
+            return false;
+        }
         if painted == 0 || !self.is_complete() {
             self.ask_again(now);
             return false;
@@ -208,9 +297,11 @@ impl Graphics {
 
     /// Time has passed.
     pub(super) fn handle_timeout(&mut self, now: Instant) {
-        for until in [&mut self.torn_until, &mut self.hold_until] {
-            until.take_if(|until| *until <= now);
+        if self.torn_until.take_if(|until| *until <= now).is_some() {
+            // Viewers are shown a part of the update: neither the old picture nor the new one.
+            self.current.clear();
         }
+        self.hold_until.take_if(|until| *until <= now);
         if self.ask_at.take_if(|at| *at <= now).is_some() {
             self.ask_again(now);
         }

@@ -40,10 +40,20 @@ impl Seat {
         let Some(viewer) = self.viewers.get_mut(at).filter(|viewer| !viewer.dead) else { return Ok(()) };
         let result = viewer.connection.handle_input(bytes);
         viewer.dead = result.is_err();
+        viewer.note_tls(now);
         while let Some(event) = self.viewers.get_mut(at).and_then(|viewer| viewer.connection.poll_event()) {
             self.event(at, event, now);
         }
         Ok(result?)
+    }
+
+    /// A viewer has closed its connection.
+    ///
+    /// # Errors
+    /// When there is no such viewer, or it had to say more first; call [`remove_viewer`](Self::remove_viewer) either way.
+    pub fn viewer_end(&mut self, id: ViewerId) -> Result<(), ViewerError> {
+        let viewer = self.viewers.iter_mut().find(|viewer| viewer.id == id);
+        Ok(viewer.ok_or(ViewerError::Unknown { id })?.connection.handle_end()?)
     }
 
     /// Bytes for a viewer; the driver takes what it can send. A viewer gets nothing new until all is taken.
@@ -65,6 +75,7 @@ impl Seat {
             ServerEvent::Pointer { buttons, x, y } => self.pointer(at, buttons, (x, y), now),
             ServerEvent::CutText(text) if self.options.clipboard.to_guest() => self.cut(at, text),
             ServerEvent::CutText(_) => {}
+            ServerEvent::Login(credentials) => self.logins.push((viewer.id, credentials)),
             ServerEvent::SetDesktopSize { size } => self.resize(at, size),
             // Never enabled so far.
             ServerEvent::Power(_) => {}

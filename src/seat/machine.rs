@@ -13,7 +13,7 @@ use super::policy::Policies;
 use super::upstreams::{Arriving, EndedUpstream};
 use super::viewer::Viewer;
 use super::vt::{Source, Vt, VtNumber, text_size};
-use crate::rfb::security::{Password, Security};
+use crate::rfb::security::{Credentials, Security};
 use crate::rfb::server::{ServerConnection, ServerOptions};
 use crate::screen::Font;
 use crate::terminal::{FunctionKeys, MouseAction, MouseEvent, Options};
@@ -34,6 +34,8 @@ pub struct Seat {
     pub(super) ended: Vec<EndedUpstream>,
     /// Viewers that must leave and are still there.
     pub(super) displaced: Vec<EndedViewer>,
+    /// Names and passwords of viewers, about which the driver has to decide.
+    pub(super) logins: Vec<(ViewerId, Credentials)>,
     /// The status page does not show how things are.
     pub(super) status_stale: bool,
 }
@@ -53,6 +55,7 @@ impl Seat {
             arriving: Vec::new(),
             ended: Vec::new(),
             displaced: Vec::new(),
+            logins: Vec::new(),
             status_stale: true,
         }
     }
@@ -101,9 +104,9 @@ impl Seat {
         }
     }
 
-    /// New viewers must know this password. Those who are in stay.
-    pub fn set_password(&mut self, password: Option<Password>) {
-        self.options.password = password;
+    /// New viewers must prove this. Those who are in stay.
+    pub fn set_security(&mut self, security: Security) {
+        self.options.security = security;
     }
 
     /// These key combinations switch VTs from now on.
@@ -114,12 +117,21 @@ impl Seat {
 
     /// What viewers may do from now on: how clipboards and pastes are treated, and whether a window changes the size.
     pub fn set_policies(&mut self, policies: Policies) {
-        let Policies { clipboard, paste, allow_resize, view_only, sharing, notices, osc52, max_pixels } =
-            policies;
+        let Policies {
+            clipboard,
+            paste,
+            allow_resize,
+            view_only,
+            sharing,
+            notices,
+            osc52,
+            max_pixels,
+            relay,
+        } = policies;
         let options = &mut self.options;
         (options.clipboard, options.paste, options.allow_resize) = (clipboard, paste, allow_resize);
         (options.view_only, options.sharing, options.notices) = (view_only, sharing, notices);
-        (options.max_pixels, options.osc52) = (max_pixels, osc52);
+        (options.max_pixels, options.osc52, options.relay) = (max_pixels, osc52, relay);
     }
 
     /// Adds a console. Viewers who were waiting for this VT are moved to it. Nothing happens when it is there, or
@@ -234,12 +246,15 @@ impl Seat {
         let id = ViewerId(self.next_viewer);
         self.next_viewer += 1;
         let vt = self.initial_vt();
-        let connection = ServerConnection::new(ServerOptions {
+        let mut connection = ServerConnection::new(ServerOptions {
             name: self.desktop_name(vt),
             size: self.ensure_picture(vt),
-            security: self.options.password.clone().map_or(Security::None, Security::VncAuth),
+            security: self.options.security.clone(),
             challenge,
         });
+        if self.options.relay {
+            connection.keep_streams();
+        }
         self.viewers.push(Viewer::new(id, peer, connection, vt, self.options.font, now));
         self.status_stale = true;
         self.focus(vt, 1, true);

@@ -3,7 +3,8 @@
 //! A [`Seat`] does no input or output and owns no clock. Its driver, in each turn:
 //!
 //! 1. hands over what has come: [`Seat::console_output`], [`Seat::viewer_input`], [`Seat::upstream_input`],
-//!    [`Seat::handle_timeout`] when [`Seat::deadline`] has passed, commands such as [`Seat::switch`];
+//!    [`Seat::handle_timeout`] when [`Seat::deadline`] has passed, commands such as [`Seat::switch`]; what
+//!    [`Seat::take_logins`] gives it decides, in this turn or later, by [`Seat::decide_login`];
 //! 2. takes [`Seat::take_console_input`] for each console that can take more;
 //! 3. calls [`Seat::render`];
 //! 4. sends what [`Seat::viewer_output`] and [`Seat::upstream_output`] hold, as much as the other side takes, and calls
@@ -17,6 +18,7 @@
 //! ([`INPUT_BYTES`], [`PASTE_BYTES`]), clipboards ([`CLIPBOARD_BYTES`]), keys ([`keys::HELD_KEYS`]), and one update at a time for a
 //! viewer that does not read. A viewer's mistake ends that viewer only.
 
+mod admission;
 mod banner;
 pub mod chord;
 mod clipboard;
@@ -33,6 +35,7 @@ pub mod pacing;
 mod paste;
 mod pointer;
 mod policy;
+mod relay;
 mod render;
 mod report;
 pub mod scroll;
@@ -43,6 +46,7 @@ mod upstreams;
 mod viewer;
 mod vt;
 
+pub use admission::Admission;
 pub use chord::{Chord, ChordError, Target};
 pub use clipboard::CLIPBOARD_BYTES;
 pub use console::{INPUT_BYTES, REPLY_BYTES};
@@ -52,10 +56,11 @@ pub use input::{RESIZE_COLUMNS, RESIZE_ROWS};
 pub use machine::Seat;
 pub use notice::NOTICE;
 pub use options::{
-    AddViewerError, DomainState, EndReason, EndedViewer, HANDSHAKE, MAX_PIXELS, SeatOptions, SwitchTarget,
-    VIEWERS, ViewerError, ViewerId, ViewerInfo, VtError, VtInfo, VtKind,
+    AddViewerError, DomainState, EndReason, EndedViewer, HANDSHAKE, LOGIN, MAX_PIXELS, SeatOptions,
+    SwitchTarget, VIEWERS, ViewerError, ViewerId, ViewerInfo, VtError, VtInfo, VtKind,
 };
 pub use paste::PASTE_BYTES;
 pub use policy::{BadPolicy, ClipboardPolicy, PastePolicy, Policies, Sharing};
+pub use relay::RelayChange;
 pub use upstreams::{EndedUpstream, UPSTREAM_HANDSHAKE, UpstreamEnd, UpstreamError};
 pub use vt::{BadVtNumber, VtNumber};

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::chord::Chord;
 use super::policy::{ClipboardPolicy, PastePolicy, Sharing};
 use super::vt::VtNumber;
-use crate::rfb::security::Password;
+use crate::rfb::security::Security;
 use crate::rfb::server::ServerError;
 use crate::screen::FontSize;
 
@@ -16,6 +16,10 @@ pub const VIEWERS: usize = 32;
 
 /// The time that a viewer has to get through the handshake, a person's typing of a password included.
 pub const HANDSHAKE: Duration = Duration::from_secs(30);
+
+/// The time that it has from when TLS is set up: its user may have to look at a certificate, and then types a name and a
+/// password.
+pub const LOGIN: Duration = Duration::from_secs(120);
 
 /// The most pixels of a guest's display unless told otherwise: two screens of 4K side by side. A pixel takes four bytes.
 pub const MAX_PIXELS: u32 = 2 * 3840 * 2160;
@@ -41,8 +45,8 @@ pub struct SeatOptions {
     pub fit_font: bool,
     /// The key combinations that switch VTs; one list for all seats that are configured alike.
     pub chords: Arc<[Chord]>,
-    /// What viewers must know, if anything.
-    pub password: Option<Password>,
+    /// What viewers must prove.
+    pub security: Security,
     /// Whether a viewer may give a text VT another size. The guest cannot learn it from its console, except by asking
     /// the terminal, so that most programs go on with the old one: off unless asked for.
     pub allow_resize: bool,
@@ -54,6 +58,9 @@ pub struct SeatOptions {
     pub notices: bool,
     /// The most pixels of a guest's display.
     pub max_pixels: u32,
+    /// Whether the rectangles of a guest's display may be passed on as they are to a viewer that looks at it alone. It saves
+    /// decoding and encoding; the guest's compressed data then reaches the viewer unchecked.
+    pub relay: bool,
     /// Which way clipboard texts may go.
     pub clipboard: ClipboardPolicy,
     /// What becomes of control characters in a paste.
@@ -75,12 +82,13 @@ impl Default for SeatOptions {
             font: FontSize::default(),
             fit_font: false,
             chords: Chord::defaults().into(),
-            password: None,
+            security: Security::None,
             allow_resize: false,
             view_only: false,
             sharing: Sharing::default(),
             notices: true,
             max_pixels: MAX_PIXELS,
+            relay: false,
             clipboard: ClipboardPolicy::default(),
             paste: PastePolicy::default(),
             osc52: false,

@@ -14,6 +14,7 @@ pub struct Policies {
     pub notices: bool,
     pub osc52: bool,
     pub max_pixels: u32,
+    pub relay: bool,
 }
 
 /// Which way texts may go between a viewer's clipboard and the guest.

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::console::Console;
 use super::machine::Seat;
-use super::options::{EndReason, EndedViewer, HANDSHAKE};
+use super::options::{EndReason, EndedViewer};
 use super::viewer::{Shown, Viewer};
 use super::vt::{Source, Vt};
 
@@ -17,9 +17,11 @@ impl Seat {
             console.refresh_notice();
         }
         if self.viewers.is_empty() {
+            self.relay(now);
             return;
         }
         self.refresh_status();
+        self.relay(now);
         for vt in &mut self.vts {
             let mut viewers = self.viewers.iter_mut().filter(|viewer| viewer.vt == vt.number).peekable();
             if viewers.peek().is_none() {
@@ -27,7 +29,7 @@ impl Seat {
             }
             let shown = match &mut vt.source {
                 Source::Graphics(graphics) => {
-                    if !graphics.is_showable(now) {
+                    if !graphics.is_showable(now) && !graphics.relay.is_on() {
                         continue;
                     }
                     Shown::Pixels(graphics)
@@ -52,9 +54,12 @@ impl Seat {
     /// Asks each server for its next update as soon as one of its viewers has all of the last one, and one that viewers are
     /// to be moved to for its first. Nobody looks: nothing is asked.
     fn ask_upstreams(&mut self, now: Instant) {
-        for vt in &mut self.vts {
+        for at in 0..self.vts.len() {
+            self.consider_relay(at);
+            let Some(vt) = self.vts.get_mut(at) else { continue };
             let number = vt.number;
             if let Some(graphics) = vt.graphics_mut()
+                && !graphics.has_relayed()
                 && (graphics.awaited
                     || self.viewers.iter().any(|viewer| viewer.vt == number && viewer.keeps_up()))
             {
@@ -111,7 +116,7 @@ impl Seat {
             .map(|viewer| EndedViewer {
                 id: viewer.id,
                 peer: viewer.peer.clone(),
-                reason: EndReason::Handshake { limit: HANDSHAKE },
+                reason: EndReason::Handshake { limit: viewer.handshake_limit },
             })
             .collect();
         for viewer in &ended {

@@ -47,8 +47,9 @@ impl Seat {
     }
 
     /// Brings a VT's picture up to date, as for a viewer that begins to look at it.
-    pub fn begin_screenshot(&mut self, vt: VtNumber) {
+    pub fn begin_screenshot(&mut self, vt: VtNumber, now: Instant) {
         if let Some(graphics) = self.graphics_at(vt) {
+            graphics.stop_relay(true, now);
             graphics.enter();
         }
     }

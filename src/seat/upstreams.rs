@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use super::clipboard::CLIPBOARD_BYTES;
-use super::graphics::{Graphics, UpstreamId};
+use super::graphics::{Graphics, Moves, UpstreamId};
 use super::machine::Seat;
 use super::viewer::Viewer;
 use super::vt::{Source, Vt, VtNumber};
@@ -71,6 +71,12 @@ impl Seat {
         self.options.max_pixels
     }
 
+    /// Whether a server's rectangles may be passed on as they are.
+    #[must_use]
+    pub const fn may_relay(&self) -> bool {
+        self.options.relay
+    }
+
     /// Takes in a server of the guest whose picture is to be the VT `vt`, one of the graphics VTs. It comes from
     /// `origin`, in words. `None` when `vt` is none of them.
     pub fn add_upstream(
@@ -112,6 +118,14 @@ impl Seat {
             self.upstream_event(id, event, now);
         }
         Ok(result?)
+    }
+
+    /// A server has closed its connection.
+    ///
+    /// # Errors
+    /// When there is no such server, or it had to say more first; call [`remove_upstream`](Self::remove_upstream) either way.
+    pub fn upstream_end(&mut self, id: UpstreamId) -> Result<(), UpstreamError> {
+        Ok(self.upstream(id).ok_or(UpstreamError::Unknown)?.handle_end()?)
     }
 
     /// Bytes for a server; the driver takes what it can send.
@@ -170,19 +184,33 @@ impl Seat {
             // Taken above.
             ClientEvent::Ready { .. } => {}
             ClientEvent::Damaged(rect) => {
+                graphics.relay.disturb();
                 graphics.part(rect, now);
+                let current =
+                    self.viewers.iter().filter(|viewer| viewer.vt == number && viewer.debt.is_empty());
+                graphics.painted(rect, current.map(|viewer| viewer.id));
+                let viewers = self.viewers.iter_mut().filter(|viewer| viewer.vt == number);
                 viewers.for_each(|viewer| viewer.debt.changed(rect));
             }
+            ClientEvent::Relayed(rect) => graphics.relayed(rect, now),
             ClientEvent::Copied { destination, source } => {
+                graphics.relay.disturb();
                 graphics.part(destination, now);
+                graphics.moves_itself();
                 viewers.for_each(|viewer| viewer.debt.moved(destination, source));
             }
             ClientEvent::UpdateDone => {
+                if let Some(Moves { painted, moves, rest, for_whom }) = graphics.find_moves() {
+                    viewers
+                        .filter(|viewer| for_whom.contains(&viewer.id))
+                        .for_each(|viewer| viewer.debt.exchange(&painted, &moves, &rest));
+                }
                 if graphics.whole(now) && std::mem::take(&mut graphics.awaited) {
                     self.go_to_graphics(number);
                 }
             }
             ClientEvent::Resized { size } => {
+                graphics.stop_relay(true, now);
                 graphics.resized(now);
                 viewers.for_each(|viewer| viewer.resized(size));
                 self.status_stale = true;

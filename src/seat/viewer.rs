@@ -1,6 +1,6 @@
 //! One viewer of a seat: its connection, where it looks, what it has seen and what it may be sent.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::banner::Line;
 use super::clipboard::Clipboard;
@@ -15,6 +15,7 @@ use super::policy::ClipboardPolicy;
 use super::search::Search;
 use super::vt::VtNumber;
 use crate::geometry::{Point, Rect, Region, Size};
+use crate::rfb::encoding::Encoding;
 use crate::rfb::encoding::pseudo::LedState;
 use crate::rfb::server::{CursorImage, Damage, ServerConnection, UpdateOutcome};
 use crate::rfb::tile::TileSource;
@@ -51,12 +52,16 @@ pub(super) struct Viewer {
     pub(super) dead: bool,
     /// When it must be through the handshake; `None` when it is.
     pub(super) handshake_until: Option<Instant>,
+    /// The time that it has for that.
+    pub(super) handshake_limit: Duration,
     /// When it gets the frame that it waits for; `None` when nothing but credit keeps it from one.
     pub(super) frame_at: Option<Instant>,
     /// What its picture shows of the VT, if that is text.
     pub(super) seen: TextSeen,
     /// What its picture lacks of the VT, if that is graphics.
     pub(super) debt: PixelDebt,
+    /// The server whose rectangles it is passed as they are, for good, and their encoding.
+    pub(super) bound: Option<(UpstreamId, Encoding)>,
     /// What it told the guest's display of its pointer.
     pub(super) told_pointer: ToldPointer,
     /// What lies over its picture for a moment.
@@ -104,9 +109,11 @@ impl Viewer {
             search: None,
             dead: false,
             handshake_until: Some(now + HANDSHAKE),
+            handshake_limit: HANDSHAKE,
             frame_at: None,
             seen: TextSeen::default(),
             debt: PixelDebt::default(),
+            bound: None,
             told_pointer: ToldPointer::default(),
             notice: None,
             uncovered: Region::new(),
@@ -238,15 +245,25 @@ impl Viewer {
         self.bell = true;
     }
 
-    /// Encodes what the viewer's picture lacks, if it wants that, has credit, and has taken everything before.
-    pub(super) fn render(&mut self, shown: &Shown<'_>, now: Instant) {
+    /// True when it wants an update and has taken everything before. Rings the bell.
+    pub(super) fn is_ready_for_update(&mut self, now: Instant) -> bool {
         if self.dead || !self.connection.is_ready() || !self.connection.output().is_empty() {
-            return;
+            return false;
         }
         if std::mem::take(&mut self.bell) && self.bells.take(now) {
             self.connection.bell();
         }
-        if !self.connection.wants_update() {
+        self.connection.wants_update()
+    }
+
+    /// True when nothing lies over what its VT shows, and nothing did that is still to be painted anew.
+    pub(super) fn shows_only_the_picture(&self) -> bool {
+        self.notice.is_none() && self.uncovered.is_empty() && self.pointer_drawn.0.is_empty()
+    }
+
+    /// Encodes what the viewer's picture lacks, if it wants that, has credit, and has taken everything before.
+    pub(super) fn render(&mut self, shown: &Shown<'_>, now: Instant) {
+        if !self.is_ready_for_update(now) {
             return;
         }
         match *shown {

@@ -1,22 +1,20 @@
 //! Lines that left the screen, packed.
 //!
-//! A line is a header byte and its text. A plain line (ASCII in the default style, which is most of a boot log) is
-//! its bytes. Any other is UTF-8 with tokens below 0x20 between for styles, widths, clusters and repeats. Lines lie
-//! one behind the other in chunks of a few KiB, which are dropped whole at the old end.
-//!
-//! A cell that was unpacked from history refers to true colours by the position of their token in these bytes, so
-//! that history needs no table of colours, and its readers need no place to put one.
+//! A line is a header byte and its text (`packing.rs`). Lines lie one behind the other in chunks of a few KiB, which are
+//! dropped whole at the old end.
 
 use std::collections::VecDeque;
 
-use super::cell::{Attributes, Cell, Glyph, HISTORY_POSITIONS, Look, LookColours, Width};
+use super::cell::{Cell, HISTORY_POSITIONS, Look};
 use super::ink::Ink;
-use super::intern::{Interner, Marks};
+use super::intern::Marks;
+use super::packing::{Colours, Packer, low_bytes, note_clusters, unpack};
 use super::tables::InkPair;
-use super::utf8::{Decoded, decode};
 
 /// A chunk is closed when it holds this many bytes; a single line may be longer.
 const CHUNK_BYTES: usize = 8192;
+/// The room for what the last line of a chunk has beyond that, in bytes; it grows where that is not enough.
+const CHUNK_SPARE: usize = 256;
 /// A chunk is closed when it holds this many lines.
 const CHUNK_LINES: usize = 256;
 /// The memory that a line may take on average, in bytes; beyond that the oldest go early. A full line of 80 columns
@@ -32,25 +30,6 @@ const _: () = assert!(2 * MAX_BYTES as u64 <= HISTORY_POSITIONS);
 const WRAPPED: u8 = 1;
 /// Header: there are tokens.
 const RICH: u8 = 2;
-
-/// The default style follows.
-const TOKEN_DEFAULT: u8 = 1;
-/// Four bytes of a palette style follow ([`Look::to_palette_bytes`]).
-const TOKEN_PALETTE: u8 = 2;
-/// Two bytes of attributes, then four each of foreground and background ([`Ink::to_bytes`]).
-const TOKEN_COLOURS: u8 = 3;
-/// The next character is wide.
-const TOKEN_WIDE: u8 = 4;
-/// Two bytes: the number of a cluster.
-const TOKEN_CLUSTER: u8 = 5;
-/// The same, wide.
-const TOKEN_WIDE_CLUSTER: u8 = 6;
-/// Two bytes: how many times more the cell before is repeated.
-const TOKEN_REPEAT: u8 = 7;
-/// A [`Cell::filler`].
-const TOKEN_FILLER: u8 = 8;
-/// A repeat takes three bytes, hence shorter runs are written out.
-const REPEAT_WORTHWHILE: usize = 4;
 
 #[derive(Debug, Default)]
 struct Chunk {
@@ -70,6 +49,19 @@ struct Chunk {
 }
 
 impl Chunk {
+    /// An empty one that takes the place of this one's memory, if that is what most chunks need.
+    fn recycled(mut self) -> Option<Self> {
+        self.bytes.clear();
+        self.starts.clear();
+        self.clusters.clear();
+        let usual = (CHUNK_BYTES..=CHUNK_BYTES + CHUNK_SPARE).contains(&self.bytes.capacity());
+        (usual && self.clusters.capacity() == 0).then_some(Self {
+            bytes: self.bytes,
+            starts: self.starts,
+            ..Self::default()
+        })
+    }
+
     fn heap_bytes(&self) -> usize {
         self.bytes.capacity() + self.starts.capacity() * 4 + self.clusters.capacity() * 2
     }
@@ -104,6 +96,8 @@ pub(super) struct History {
     chunks: VecDeque<Chunk>,
     /// The one that lines are added to.
     open: Chunk,
+    /// One that was dropped: its memory is for the next. A history that is full then needs no more.
+    spare: Option<Chunk>,
     /// The oldest line that is kept.
     first: u64,
     /// The number of the next line.
@@ -131,7 +125,17 @@ impl History {
         let lines = usize::try_from(limit).unwrap_or(usize::MAX);
         let byte_limit = lines.saturating_mul(LINE_BYTES).clamp(LEAST_BYTES, MAX_BYTES);
         let open = Chunk { first, ..Chunk::default() };
-        Self { chunks: VecDeque::new(), open, first, next: first, ended: 0, limit, bytes: 0, byte_limit }
+        Self {
+            chunks: VecDeque::new(),
+            open,
+            spare: None,
+            first,
+            next: first,
+            ended: 0,
+            limit,
+            bytes: 0,
+            byte_limit,
+        }
     }
 
     /// The oldest line.
@@ -146,13 +150,14 @@ impl History {
 
     /// The bytes that it holds on the heap.
     pub(super) fn heap_bytes(&self) -> usize {
-        let chunks = self.chunks.iter().chain([&self.open]);
+        let chunks = self.chunks.iter().chain([&self.open]).chain(&self.spare);
         self.chunks.capacity() * size_of::<Chunk>() + chunks.map(Chunk::heap_bytes).sum::<usize>()
     }
 
     /// Forgets every line; numbers go on.
     pub(super) fn clear(&mut self) {
         self.chunks = VecDeque::new();
+        self.spare = None;
         let position = self.open.end();
         self.open = Chunk { first: self.next, position, ..Chunk::default() };
         self.bytes = 0;
@@ -233,8 +238,16 @@ impl History {
         // All other bits of a plain cell are 0.
         if cells.iter().fold(0, |all, cell| all | cell.bits()) < 0x80 {
             chunk.bytes.push(header);
-            #[expect(clippy::cast_possible_truncation, reason = "checked to be ASCII")]
-            chunk.bytes.extend(cells.iter().map(|cell| cell.bits() as u8));
+            let (eights, rest) = cells.as_chunks::<8>();
+            let text = chunk.bytes.len();
+            chunk.bytes.resize(text + cells.len(), 0);
+            let (to_eights, to_rest) = chunk.bytes[text..].as_chunks_mut::<8>();
+            for (to, from) in to_eights.iter_mut().zip(eights) {
+                *to = low_bytes(from);
+            }
+            for (to, from) in to_rest.iter_mut().zip(rest) {
+                [*to] = low_bytes(&[*from]);
+            }
         } else {
             chunk.bytes.push(header | RICH);
             Packer { bytes: &mut chunk.bytes, clusters: &mut chunk.clusters, colours }.pack(cells);
@@ -288,14 +301,16 @@ impl History {
     #[cold]
     fn next_chunk(&mut self) {
         // The first chunk grows as it is needed, because most consoles say little; further ones will be filled.
-        let next = Chunk {
-            first: self.next,
-            position: self.open.end(),
-            bytes: Vec::with_capacity(CHUNK_BYTES),
+        let spare = self.spare.take().unwrap_or_else(|| Chunk {
+            bytes: Vec::with_capacity(CHUNK_BYTES + CHUNK_SPARE),
             ..Chunk::default()
-        };
+        });
+        let next = Chunk { first: self.next, position: self.open.end(), ..spare };
         let mut full = std::mem::replace(&mut self.open, next);
-        full.bytes.shrink_to_fit();
+        // What is left of the spare room is not worth a move.
+        if full.bytes.capacity() > full.bytes.len() + CHUNK_SPARE {
+            full.bytes.shrink_to_fit();
+        }
         full.starts.shrink_to_fit();
         full.clusters.shrink_to_fit();
         self.bytes += full.kept_bytes();
@@ -312,6 +327,7 @@ impl History {
     fn drop_chunk(&mut self) {
         if let Some(oldest) = self.chunks.pop_front() {
             self.bytes -= oldest.kept_bytes();
+            self.spare = oldest.recycled().or(self.spare.take());
         }
     }
 
@@ -395,172 +411,12 @@ impl PackedLine<'_> {
     }
 }
 
-/// Where the colours of cells are that are to be packed.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Colours<'a> {
-    /// Of cells from the screen.
-    pub(super) pairs: &'a Interner<InkPair>,
-    /// Of cells from history.
-    pub(super) history: Option<&'a History>,
-}
-
-/// Writes the cells of one line.
-struct Packer<'a> {
-    bytes: &'a mut Vec<u8>,
-    clusters: &'a mut Vec<u16>,
-    colours: Colours<'a>,
-}
-
-impl Packer<'_> {
-    fn pack(&mut self, cells: &[Cell]) {
-        let mut look = Look::default();
-        let mut rest = cells;
-        while let Some((&cell, after)) = rest.split_first() {
-            rest = after;
-            let width = cell.width();
-            if width == Width::Tail {
-                continue;
-            }
-            if cell.look() != look {
-                look = cell.look();
-                self.look(look);
-            }
-            if cell.is_filler() {
-                self.bytes.push(TOKEN_FILLER);
-                continue;
-            }
-            self.glyph(cell);
-            if width == Width::Narrow && rest.first() == Some(&cell) {
-                let more = rest.iter().take_while(|next| **next == cell).count();
-                if more >= REPEAT_WORTHWHILE {
-                    self.bytes.push(TOKEN_REPEAT);
-                    self.bytes.extend(u16::try_from(more).unwrap_or(u16::MAX).to_le_bytes());
-                    rest = &rest[more..];
-                }
-            }
-        }
-    }
-
-    fn look(&mut self, look: Look) {
-        if look == Look::default() {
-            self.bytes.push(TOKEN_DEFAULT);
-            return;
-        }
-        let pair = match look.colours() {
-            LookColours::Inks(..) => {
-                self.bytes.push(TOKEN_PALETTE);
-                self.bytes.extend(look.to_palette_bytes());
-                return;
-            }
-            LookColours::Pair(number) => self.colours.pairs.get(number).copied().unwrap_or_default(),
-            LookColours::History(position) => {
-                self.colours.history.and_then(|history| history.colours(position)).unwrap_or_default()
-            }
-        };
-        self.bytes.push(TOKEN_COLOURS);
-        self.bytes.extend(look.attributes().0.to_le_bytes());
-        self.bytes.extend(pair.foreground.to_bytes());
-        self.bytes.extend(pair.background.to_bytes());
-    }
-
-    #[inline]
-    fn glyph(&mut self, cell: Cell) {
-        if let Some(byte) = cell.to_ascii() {
-            self.bytes.push(byte);
-            return;
-        }
-        let wide = cell.width() == Width::Wide;
-        match cell.glyph() {
-            Glyph::Char(c) => {
-                if wide {
-                    self.bytes.push(TOKEN_WIDE);
-                }
-                let mut buffer = [0; 4];
-                // Arrays of a known length are appended without a call.
-                match (c.encode_utf8(&mut buffer).len(), buffer) {
-                    (1, [a, ..]) => self.bytes.push(a),
-                    (2, [a, b, ..]) => self.bytes.extend([a, b]),
-                    (3, [a, b, c, _]) => self.bytes.extend([a, b, c]),
-                    (_, all) => self.bytes.extend(all),
-                }
-            }
-            Glyph::Cluster(number) => {
-                self.bytes.push(if wide { TOKEN_WIDE_CLUSTER } else { TOKEN_CLUSTER });
-                self.bytes.extend(number.to_le_bytes());
-                if self.clusters.last() != Some(&number) {
-                    self.clusters.push(number);
-                }
-            }
-        }
-    }
-}
-
-/// Adds the clusters that a packed line uses to `clusters`.
-fn note_clusters(text: &[u8], clusters: &mut Vec<u16>) {
-    let mut cells = Vec::new();
-    unpack(text, 0, &mut cells);
-    for cell in cells {
-        if let Glyph::Cluster(number) = cell.glyph()
-            && clusters.last() != Some(&number)
-        {
-            clusters.push(number);
-        }
-    }
-}
-
-/// Reads what [`Packer`] wrote; `position` is that of `text` in history.
-fn unpack(text: &[u8], position: u64, out: &mut Vec<Cell>) {
-    let mut look = Look::default();
-    let mut wide = false;
-    let mut at = 0;
-    let word = |at: usize| text.get(at..at + 2).map_or(0, |b| u16::from_le_bytes([b[0], b[1]]));
-    while let Some(&byte) = text.get(at) {
-        at += 1;
-        match byte {
-            TOKEN_DEFAULT => look = Look::default(),
-            TOKEN_PALETTE => {
-                if let Some((bytes, _)) = text.get(at..).and_then(<[u8]>::split_first_chunk::<4>) {
-                    look = Look::from_palette_bytes(*bytes);
-                }
-                at += 4;
-            }
-            TOKEN_COLOURS => {
-                look = Look::from_history(Attributes(word(at)), position + at as u64 + 2);
-                at += 10;
-            }
-            TOKEN_FILLER => out.push(Cell::filler(look)),
-            TOKEN_WIDE => wide = true,
-            TOKEN_CLUSTER | TOKEN_WIDE_CLUSTER => {
-                out.push(Cell::cluster(word(at), byte == TOKEN_WIDE_CLUSTER, look));
-                if byte == TOKEN_WIDE_CLUSTER {
-                    out.push(Cell::tail(look));
-                }
-                at += 2;
-            }
-            TOKEN_REPEAT => {
-                let cell = out.last().copied().unwrap_or_default();
-                out.extend(std::iter::repeat_n(cell, usize::from(word(at))));
-                at += 2;
-            }
-            _ => {
-                let (c, used) = match text.get(at - 1..).map(decode) {
-                    Some(Decoded::Char(c, used)) => (c, used),
-                    _ => (char::REPLACEMENT_CHARACTER, 1),
-                };
-                at += used - 1;
-                out.push(Cell::character(c, wide, look));
-                if std::mem::take(&mut wide) {
-                    out.push(Cell::tail(look));
-                }
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::terminal::cell::{Attributes, LookColours};
     use crate::terminal::intern::Interned;
+    use crate::terminal::intern::Interner;
     use crate::terminal::tables::ClusterKey;
 
     fn pairs() -> (Interner<InkPair>, Look) {

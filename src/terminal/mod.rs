@@ -59,6 +59,7 @@ mod keyboard;
 mod lines;
 mod modes;
 mod mouse;
+mod packing;
 mod palette;
 mod parser;
 mod paste;

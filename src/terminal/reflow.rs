@@ -8,8 +8,8 @@
 use super::cell::{Attributes, Cell, Look, LookColours, Width};
 use super::emulator::{CursorState, Emulator};
 use super::grid::Grid;
-use super::history::Colours;
 use super::modes::Mode;
+use super::packing::Colours;
 
 /// A text that goes on for more rows than this is wrapped anew in pieces of as many: a bound for what lies unpacked.
 const ROWS_AT_ONCE: u64 = 1000;

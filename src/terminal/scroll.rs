@@ -2,9 +2,9 @@
 
 use super::emulator::Emulator;
 use super::grid::Area;
-use super::history::Colours;
 use super::ink::Ink;
 use super::modes::Mode;
+use super::packing::Colours;
 
 impl Emulator {
     /// The column at which text that is printed at the cursor ends: the right margin, or the edge of the screen for one

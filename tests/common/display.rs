@@ -1,7 +1,9 @@
 //! A scripted display: the server side of RFB 3.8 (RFC 6143), written from the specification and without the library's
-//! help. It sends raw pixels and copies, and only what it was asked for.
+//! help. It sends raw pixels and copies, or pixels through a compressed stream where Tight or ZRLE is asked for, and only
+//! what it was asked for.
 
 use xenvnc::geometry::{Point, Rect, Size};
+use zlib_rs::{Deflate, DeflateConfig, DeflateFlush};
 
 /// A message of the client behind the handshake.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +33,8 @@ pub struct Display {
     damage: Vec<Rect>,
     copy: Option<(Rect, Point)>,
     resized: bool,
+    /// An update that tells of another size has its pixels, too; otherwise those come with the next one.
+    pub resizes_with_pixels: bool,
     /// A pointer to tell of: its size and hot spot, opaque, of one colour.
     cursor: Option<(Size, Point, u32)>,
     /// A request is out; true for an incremental one.
@@ -43,6 +47,10 @@ pub struct Display {
     pub answers: bool,
     /// The client's pixel format: shifts of red, green and blue; 32 bits, little-endian.
     shifts: [u8; 3],
+    tight: Deflate,
+    zrle: Deflate,
+    /// How many rectangles it has sent in Tight or ZRLE.
+    pub compressed: usize,
 }
 
 impl Display {
@@ -56,6 +64,7 @@ impl Display {
             damage: vec![size.rect()],
             copy: None,
             resized: false,
+            resizes_with_pixels: false,
             cursor: None,
             asked: None,
             requests: 0,
@@ -63,6 +72,9 @@ impl Display {
             said: Vec::new(),
             answers: true,
             shifts: [16, 8, 0],
+            tight: Deflate::new_with_config(DeflateConfig::default()),
+            zrle: Deflate::new_with_config(DeflateConfig::default()),
+            compressed: 0,
         }
     }
 
@@ -219,6 +231,12 @@ impl Display {
         }
         self.asked = None;
         let resized = std::mem::take(&mut self.resized);
+        if resized && !self.resizes_with_pixels {
+            assert!(self.encodings.contains(&-223), "DesktopSize was not agreed on");
+            self.outgoing.extend([0, 0, 0, 1]);
+            self.head(self.size.rect(), -223);
+            return;
+        }
         let damage = std::mem::take(&mut self.damage);
         let copy = self.copy.take();
         let cursor = self.cursor.take();
@@ -244,13 +262,66 @@ impl Display {
             self.outgoing.extend(vec![0xff; mask]);
         }
         for rect in damage {
-            self.head(rect, 0);
-            for y in rect.y..rect.y + rect.height {
-                for x in rect.x..rect.x + rect.width {
-                    self.pixel(self.pixels[self.at(x, y)]);
+            match self.encodings.iter().find(|encoding| matches!(encoding, 0 | 7 | 16)) {
+                Some(7) => self.tight(rect),
+                Some(16) => self.zrle(rect),
+                _ => self.raw(rect),
+            }
+        }
+    }
+
+    fn raw(&mut self, rect: Rect) {
+        self.head(rect, 0);
+        for y in rect.y..rect.y + rect.height {
+            for x in rect.x..rect.x + rect.width {
+                self.pixel(self.pixels[self.at(x, y)]);
+            }
+        }
+    }
+
+    /// Plain pixels through stream 0 (the community's specification, Tight).
+    fn tight(&mut self, rect: Rect) {
+        self.head(rect, 7);
+        self.compressed += 1;
+        self.outgoing.push(0);
+        let mut data = Vec::new();
+        for y in rect.y..rect.y + rect.height {
+            for x in rect.x..rect.x + rect.width {
+                data.extend(&self.pixels[self.at(x, y)].to_be_bytes()[1..]);
+            }
+        }
+        if data.len() < 12 {
+            self.outgoing.extend(data);
+            return;
+        }
+        let packed = pack(&mut self.tight, &data);
+        let mut length = packed.len();
+        while length >= 0x80 {
+            self.outgoing.push(u8::try_from(length & 0x7f).unwrap() | 0x80);
+            length >>= 7;
+        }
+        self.outgoing.push(u8::try_from(length).unwrap());
+        self.outgoing.extend(packed);
+    }
+
+    /// Raw tiles (RFC 6143 §7.7.6).
+    fn zrle(&mut self, rect: Rect) {
+        self.head(rect, 16);
+        self.compressed += 1;
+        let mut data = Vec::new();
+        for top in (rect.y..rect.y + rect.height).step_by(64) {
+            for left in (rect.x..rect.x + rect.width).step_by(64) {
+                data.push(0);
+                for y in top..(top + 64).min(rect.y + rect.height) {
+                    for x in left..(left + 64).min(rect.x + rect.width) {
+                        data.extend(&self.pixels[self.at(x, y)].to_le_bytes()[..3]);
+                    }
                 }
             }
         }
+        let packed = pack(&mut self.zrle, &data);
+        self.outgoing.extend(u32::try_from(packed.len()).unwrap().to_be_bytes());
+        self.outgoing.extend(packed);
     }
 
     fn pixel(&mut self, colour: u32) {
@@ -268,4 +339,13 @@ impl Display {
         }
         self.outgoing.extend(encoding.to_be_bytes());
     }
+}
+
+/// Data through a stream that goes on.
+fn pack(stream: &mut Deflate, data: &[u8]) -> Vec<u8> {
+    let mut out = vec![0; data.len() + data.len() / 100 + 1000];
+    let before = stream.total_out();
+    stream.compress(data, &mut out, DeflateFlush::SyncFlush).unwrap();
+    out.truncate(usize::try_from(stream.total_out() - before).unwrap());
+    out
 }

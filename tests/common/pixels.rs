@@ -219,8 +219,16 @@ impl Canvas {
     pub fn tight(&mut self, rect: Rect, streams: &mut [Inflate; 4], bytes: &mut Bytes<'_>) -> Option<()> {
         let colour = |c: &[u8]| Colour::rgb(c[0], c[1], c[2]);
         let control = bytes.u8()?;
+        let renew = |streams: &mut [Inflate; 4]| {
+            for (number, stream) in streams.iter_mut().enumerate() {
+                if control & (1 << number) != 0 {
+                    *stream = Inflate::new(true, 15);
+                }
+            }
+        };
         if control >> 4 == 8 {
             let fill = colour(bytes.take(3)?);
+            renew(streams);
             self.fill(rect, fill);
             return Some(());
         }
@@ -241,7 +249,9 @@ impl Canvas {
             _ => width,
         };
         let data = if row * height < 12 {
-            bytes.take(row * height)?.to_vec()
+            let data = bytes.take(row * height)?.to_vec();
+            renew(streams);
+            data
         } else {
             let mut length = 0;
             for shift in [0, 7, 14] {
@@ -253,11 +263,7 @@ impl Canvas {
             }
             // All of it is here: only now the streams move on.
             let packed = bytes.take(length)?;
-            for (number, stream) in streams.iter_mut().enumerate() {
-                if control & (1 << number) != 0 {
-                    *stream = Inflate::new(true, 15);
-                }
-            }
+            renew(streams);
             unpack(&mut streams[usize::from(control >> 4 & 3)], packed)
         };
         assert_eq!(data.len(), row * height, "the rectangle's data");

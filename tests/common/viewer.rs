@@ -38,7 +38,8 @@ pub struct Viewer {
     pub outgoing: Vec<u8>,
     format: Format,
     encodings: Vec<i32>,
-    inflate: Inflate,
+    zrle: Inflate,
+    zlib: Inflate,
     tight: [Inflate; 4],
     pub canvas: Canvas,
     pub name: String,
@@ -70,7 +71,8 @@ impl Viewer {
             outgoing: Vec::new(),
             format,
             encodings: encodings.to_vec(),
-            inflate: Inflate::new(true, 15),
+            zrle: Inflate::new(true, 15),
+            zlib: Inflate::new(true, 15),
             tight: [(); 4].map(|()| Inflate::new(true, 15)),
             canvas: Canvas::new(Size::default()),
             name: String::new(),
@@ -148,6 +150,13 @@ impl Viewer {
         self.outgoing.extend([2, 0]);
         self.outgoing.extend(u16::try_from(encodings.len()).unwrap().to_be_bytes());
         self.outgoing.extend(encodings.iter().flat_map(|encoding| encoding.to_be_bytes()));
+    }
+
+    /// Wants pixels in this format from the next update on.
+    pub fn set_format(&mut self, format: Format) {
+        self.format = format;
+        self.outgoing.extend([0, 0, 0, 0]);
+        self.outgoing.extend(format.encode());
     }
 
     /// True when it shows exactly this picture, as far as its pixel format can.
@@ -303,9 +312,9 @@ impl Viewer {
                 return Some(false);
             }
             HEXTILE => self.canvas.hextile(rect, self.format, bytes)?,
-            ZLIB => self.canvas.zlib(rect, self.format, &mut self.inflate, bytes)?,
+            ZLIB => self.canvas.zlib(rect, self.format, &mut self.zlib, bytes)?,
             TIGHT => self.canvas.tight(rect, &mut self.tight, bytes)?,
-            ZRLE => self.canvas.zrle(rect, self.format, &mut self.inflate, bytes)?,
+            ZRLE => self.canvas.zrle(rect, self.format, &mut self.zrle, bytes)?,
             DESKTOP_SIZE => {
                 self.canvas.resize(rect.size());
                 return Some(false);

@@ -114,8 +114,12 @@ impl Drop for X {
     }
 }
 
-/// Waits until a VT of a domain is red.
+/// Waits until a VT of a domain is red, and as large as [`X`].
 pub(crate) fn await_red(host: &Host, name: &str, vt: u8) {
+    await_red_of(host, name, vt, (320, 200));
+}
+
+fn await_red_of(host: &Host, name: &str, vt: u8, wanted: (u32, u32)) {
     let file = host.place(&format!("{name}-{vt}.png"));
     let path = file.display().to_string();
     eventually("the display's picture", || {
@@ -131,7 +135,8 @@ pub(crate) fn await_red(host: &Host, name: &str, vt: u8) {
         let size = (frame.width, frame.height);
         let bytes = frame.color_type.samples();
         let red = pixels.chunks_exact(bytes).filter(|pixel| pixel.starts_with(&[0xc0, 0, 0])).count();
-        if size == (320, 200) && red == 320 * 200 { Ok(()) } else { Err(format!("{red} red of {size:?}")) }
+        let all = (wanted.0 * wanted.1) as usize;
+        if size == wanted && red == all { Ok(()) } else { Err(format!("{red} red of {size:?}")) }
     });
 }
 
@@ -230,6 +235,58 @@ fn servers_that_listen_are_connected_to_and_come_back() {
     let row = await_row(&host, 8, "the other domain", |_| true);
     assert!(row["displays"].is_null(), "{row}");
     await_red(&host, "tiny", 7);
+}
+
+/// A machine's first sector: a screen of 320 by 200 pixels whose one colour is red.
+const RED: [u8; 21] = [
+    0xb8, 0x13, 0x00, 0xcd, 0x10, // mov ax, 0x13; int 0x10: that mode
+    0xba, 0xc8, 0x03, 0x30, 0xc0, 0xee, // mov dx, 0x3c8; xor al, al; out dx, al: colour 0 is
+    0x42, 0xb0, 0x30, 0xee, // inc dx; mov al, 0x30; out dx, al: red
+    0x30, 0xc0, 0xee, 0xee, // xor al, al; out dx, al twice: neither green nor blue
+    0xeb, 0xfe, // jmp to itself
+];
+
+#[test]
+fn qemus_own_server_is_a_display_as_well() {
+    let mut host = Host::new(&[ATTACH, ANY_PORT]);
+    let (disk, socket) = (host.place("disk"), host.place("qemu.sock"));
+    let mut sector = RED.to_vec();
+    sector.resize(510, 0);
+    sector.extend([0x55, 0xaa]);
+    fs::write(&disk, sector).expect("a disk");
+    host.set(&format!("display.forward=unix:{}", socket.display()));
+    host.start_daemon();
+    host.add_domain(7, "tiny");
+    await_display(&host, 7, "forward unix:", "not reached");
+    let mut machine = Command::new(installed(Path::new("qemu-system-x86_64")))
+        .args([
+            "-machine",
+            "pc",
+            "-accel",
+            "tcg",
+            "-m",
+            "16",
+            "-nodefaults",
+            "-no-user-config",
+            "-vga",
+            "std",
+        ])
+        .args(["-display", "none", "-vnc", &format!("unix:{}", socket.display())])
+        .args(["-drive", &format!("file={},format=raw", disk.display())])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("QEMU");
+    let seen = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        await_display(&host, 7, "forward unix:", "connected");
+        // It shows each line and column of that mode twice.
+        await_red_of(&host, "tiny", 7, (640, 400));
+    }));
+    machine.kill().expect("a signal");
+    machine.wait().expect("its end");
+    seen.expect("QEMU's picture");
+    await_row(&host, 7, "the end of the display", |row| row["displays"][0]["state"] != "connected");
 }
 
 #[test]

@@ -329,6 +329,45 @@ fn a_large_update_comes_in_portions_and_stays_one_update() {
 }
 
 #[test]
+fn what_is_not_counted_beforehand_ends_with_last_rect() {
+    let size = Size::new(1600, 1000);
+    let noise = |pair: &mut Pair| {
+        let mut state = 1u32;
+        let pixels: Vec<Colour> = (0..size.area())
+            .map(|_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                Colour(state >> 8)
+            })
+            .collect();
+        // Noise, and in the lower half a large part of one colour, which is worth rectangles of its own.
+        pair.screen.put(size.rect(), &pixels);
+        pair.screen.fill(Rect::new(640, 700, 640, 192), Colour::WHITE);
+        pair.seed = 0;
+    };
+    let mut counts = Vec::new();
+    for encodings in [&[Encoding::TIGHT][..], &[Encoding::TIGHT, Encoding::LAST_RECT]] {
+        let mut pair = Pair::with_encodings(size, encodings);
+        noise(&mut pair);
+        Viewer::ask(&mut pair.server, false, size);
+        while pair.update() == UpdateOutcome::Partial {
+            pair.viewer.drain(&mut pair.server);
+        }
+        pair.viewer.drain(&mut pair.server);
+        assert!(pair.viewer.is_idle());
+        assert_eq!(pair.viewer.counted, [encodings.len() == 1], "one update");
+        pair.assert_same();
+        counts.push(pair.viewer.encodings.len());
+        // A small one is counted.
+        pair.paint(Rect::new(3, 3, 5, 5), 2);
+        Viewer::ask(&mut pair.server, true, size);
+        assert_eq!(pair.update(), UpdateOutcome::Complete);
+        pair.viewer.drain(&mut pair.server);
+        assert_eq!(pair.viewer.counted.last(), Some(&true));
+    }
+    assert!(counts[1] > counts[0], "{counts:?} rectangles: the rest was not cut where it is worth it");
+}
+
+#[test]
 fn a_new_size_is_told_alone_and_the_picture_follows() {
     for encodings in [&[Encoding::RAW, Encoding::DESKTOP_SIZE][..], &RESIZABLE] {
         let mut pair = Pair::with_encodings(Size::new(80, 50), encodings);

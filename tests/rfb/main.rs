@@ -4,6 +4,8 @@
 #![allow(clippy::expect_used, reason = "a test fails by panicking")]
 
 mod abilities;
+#[path = "../common/certificates.rs"]
+mod certificates;
 mod client;
 mod client_hostile;
 mod connection;
@@ -12,4 +14,6 @@ mod foreign;
 mod hostile;
 mod oracles;
 mod screen;
+mod security;
+mod security_hostile;
 mod viewer;

@@ -5,6 +5,7 @@ use xenvnc::rfb::encoding::canvas::Canvas;
 use xenvnc::rfb::encoding::pseudo::{self, CursorImage};
 use xenvnc::rfb::encoding::{Decoder, Encoding};
 use xenvnc::rfb::message::handshake::ServerInit;
+use xenvnc::rfb::message::server::RECTS_UNTIL_LAST;
 use xenvnc::rfb::message::{ClientForms, ClientMessage, Fence, RectHeader, Screen, ServerMessage};
 use xenvnc::rfb::pixel_format::{PixelFormat, Translator};
 use xenvnc::rfb::server::ServerConnection;
@@ -27,6 +28,8 @@ pub(crate) struct Viewer {
     /// The encoding of every rectangle that came.
     pub(crate) encodings: Vec<Encoding>,
     pub(crate) updates: usize,
+    /// Of each update: whether its rectangles were counted, or LastRect ended them.
+    pub(crate) counted: Vec<bool>,
     pub(crate) bells: usize,
     pub(crate) fences: Vec<Fence>,
     /// How many EndOfContinuousUpdates came.
@@ -57,6 +60,7 @@ impl Viewer {
             layouts: Vec::new(),
             encodings: Vec::new(),
             updates: 0,
+            counted: Vec::new(),
             bells: 0,
             fences: Vec::new(),
             ends: 0,
@@ -119,6 +123,7 @@ impl Viewer {
         match std::mem::replace(&mut self.state, State::Messages) {
             State::Messages => self.message(reader),
             State::Rects(0) => {
+                self.counted.push(true);
                 self.updates += 1;
                 Ok(())
             }
@@ -130,7 +135,7 @@ impl Viewer {
                 let before = reader.consumed();
                 match self.decoder.decode(reader, rect, &self.translator, &mut self.canvas) {
                     Ok(_) => {
-                        self.state = State::Rects(left - 1);
+                        self.state = State::Rects(fewer(left));
                         Ok(())
                     }
                     Err(Stop::NeedMore) => {
@@ -179,6 +184,12 @@ impl Viewer {
             Encoding::CURSOR => {
                 self.cursor = Some(pseudo::decode_cursor(reader, rect, translator).map_err(oddity)?);
             }
+            Encoding::LAST_RECT if left == RECTS_UNTIL_LAST => {
+                self.updates += 1;
+                self.counted.push(false);
+                self.state = State::Messages;
+                return Ok(());
+            }
             Encoding::QEMU_EXTENDED_KEY | Encoding::EXTENDED_MOUSE_BUTTONS => {}
             picture => {
                 self.decoder.begin(picture).map_err(|error| Stop::Failed(error.to_string()))?;
@@ -188,7 +199,12 @@ impl Viewer {
             }
         }
         self.encodings.push(encoding);
-        self.state = State::Rects(left - 1);
+        self.state = State::Rects(fewer(left));
         Ok(())
     }
+}
+
+/// How many rectangles are left after one of `left`, unless LastRect tells.
+fn fewer(left: u16) -> u16 {
+    if left == RECTS_UNTIL_LAST { left } else { left - 1 }
 }

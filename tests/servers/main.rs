@@ -6,6 +6,9 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "failing is how a test reports")]
 
+#[allow(dead_code, reason = "other tests use the rest")]
+#[path = "../common/certificates.rs"]
+mod certificates;
 mod display;
 mod picture;
 mod program;
@@ -13,4 +16,5 @@ mod qemu;
 mod tiger_vnc;
 mod tight_vnc;
 mod upstream;
+mod vencrypt;
 mod x11vnc;

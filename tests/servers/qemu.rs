@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
@@ -49,7 +50,7 @@ const BOOT_SECTOR: [u8; 64] = [
     0xeb, 0xcc, // jmp paint
 ];
 
-struct Machine {
+pub(crate) struct Machine {
     control: BufReader<UnixStream>,
     _program: Program,
     directory: TempDir,
@@ -58,6 +59,11 @@ struct Machine {
 impl Machine {
     /// A machine that shows its first pattern.
     fn start() -> Self {
+        Self::start_with(|_| (String::new(), Vec::new()))
+    }
+
+    /// The same, with more for `-vnc`, and more arguments, when its directory is known.
+    pub(crate) fn start_with(more: impl FnOnce(&Path) -> (String, Vec<String>)) -> Self {
         let directory = directory();
         let place = |name: &str| directory.path().join(name).display().to_string();
         let mut disk = BOOT_SECTOR.to_vec();
@@ -66,7 +72,9 @@ impl Machine {
         std::fs::write(place("disk"), disk).expect("a disk");
         let mut command = Command::new("qemu-system-x86_64");
         command.args(["-machine", "pc", "-accel", "tcg", "-m", "16", "-nodefaults", "-no-user-config"]);
-        command.args(["-vga", "std", "-display", "none", "-vnc", &format!("unix:{}", place("vnc.sock"))]);
+        let (options, arguments) = more(directory.path());
+        command.args(arguments).args(["-vga", "std", "-display", "none"]);
+        command.args(["-vnc", &format!("unix:{}{options}", place("vnc.sock"))]);
         command.args(["-drive", &format!("file={},format=raw", place("disk"))]);
         command.args(["-qmp", &format!("unix:{},server=on,wait=off", place("qmp.sock"))]);
         let program = Program::start(command.stdout(Stdio::null()), &directory.path().join("qemu.log"));
@@ -82,7 +90,7 @@ impl Machine {
         machine
     }
 
-    fn ask(&mut self, command: &str) {
+    pub(crate) fn ask(&mut self, command: &str) {
         writeln!(self.control.get_mut(), "{command}").expect("a command");
         loop {
             let mut line = String::new();
@@ -95,7 +103,7 @@ impl Machine {
     }
 
     /// The screen in its own dump.
-    fn dump(&mut self) -> Canvas {
+    pub(crate) fn dump(&mut self) -> Canvas {
         let file = self.directory.path().join("screen.ppm");
         self.ask(&format!(r#"{{"execute":"screendump","arguments":{{"filename":"{}"}}}}"#, file.display()));
         eventually("the screen dump", || from_ppm(&std::fs::read(&file).unwrap_or_default()))
@@ -111,7 +119,7 @@ impl Machine {
         upstream.until_picture(&picture);
     }
 
-    fn connect(&self, options: ClientOptions) -> Upstream {
+    pub(crate) fn connect(&self, options: ClientOptions) -> Upstream {
         Upstream::unix(&self.directory.path().join("vnc.sock"), options)
     }
 }

@@ -22,7 +22,7 @@ pub(crate) struct GuestX {
 }
 
 /// A port that nobody listens on now.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
     listener.local_addr().expect("an address").port()
 }
@@ -30,30 +30,21 @@ fn free_port() -> u16 {
 impl GuestX {
     /// Starts it on this port of the loopback, without a pointer, so that pictures can be compared.
     pub(crate) fn start(port: u16, size: &str) -> Self {
+        Self::start_with(port, size, &["-SecurityTypes", "None"])
+    }
+
+    /// The same with other security types.
+    pub(crate) fn start_with(port: u16, size: &str, security: &[&str]) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = 2000 + std::process::id() % 20_000 * 8 + NUMBER.fetch_add(1, Ordering::Relaxed);
         let directory = tempfile::Builder::new().prefix("guestx").tempdir().expect("a temporary directory");
         let mut x = Self { port, directory, number, processes: Vec::new() };
         let port = port.to_string();
-        x.run(
-            "Xtigervnc",
-            &[
-                &format!(":{number}"),
-                "-geometry",
-                size,
-                "-depth",
-                "24",
-                "-nocursor",
-                "-SecurityTypes",
-                "None",
-                "-localhost",
-                "-AlwaysShared",
-                "-nolisten",
-                "tcp",
-                "-rfbport",
-                &port,
-            ],
-        );
+        let display = format!(":{number}");
+        let mut arguments = vec![&*display, "-geometry", size, "-depth", "24", "-nocursor", "-localhost"];
+        arguments.extend(["-AlwaysShared", "-nolisten", "tcp", "-rfbport", &*port]);
+        arguments.extend(security);
+        x.run("Xtigervnc", &arguments);
         eventually("Xvnc", || {
             TcpStream::connect((Ipv4Addr::LOCALHOST, x.port)).map(drop).map_err(|error| error.to_string())
         });
@@ -105,9 +96,13 @@ impl Drop for GuestX {
 
 /// A host whose one domain has a console, and a display at the port once somebody listens there.
 fn host_with_display_at(port: u16) -> (Host, u16) {
+    host_with(port, "display.relay=false")
+}
+
+fn host_with(port: u16, setting: &str) -> (Host, u16) {
     let forward = format!("display.forward=127.0.0.1:{port}");
     // A fixed font: the pictures' text is read in it.
-    let settings = ["console.mode=interpose", "console.font=8x16", "seat.notices=false", &forward];
+    let settings = ["console.mode=interpose", "console.font=8x16", "seat.notices=false", &forward, setting];
     let mut host = Host::new(&settings);
     host.start_daemon();
     host.add_domain(7, "tiny");
@@ -115,7 +110,7 @@ fn host_with_display_at(port: u16) -> (Host, u16) {
     (host, own)
 }
 
-fn await_vt(host: &Host, vt: u64) {
+pub(crate) fn await_vt(host: &Host, vt: u64) {
     eventually("the VT", || {
         let row = host.row("tiny").expect("a row");
         if row["vt"] == vt { Ok(()) } else { Err(format!("{row}\n{}", host.log())) }
@@ -211,6 +206,70 @@ fn tigervnc_follows_the_switch_and_resizes_the_guests_display() {
             if screen.holds(&wanted) { Ok(()) } else { Err(format!("{screen:?}")) }
         });
     }
+}
+
+/// Lets TigerVNC's viewer look alone at a display until it is relayed; then everything that ends a relay.
+fn relay_to_tigervnc(encoding: &str, server: Option<&str>) {
+    let (port, behind) = (free_port(), free_port());
+    let (host, own) = host_with(port, "display.relay=true");
+    let mut x = GuestX::start(if server.is_some() { behind } else { port }, "640x480").with_terminal();
+    if let Some(server) = server {
+        let port = port.to_string();
+        x.run(
+            server,
+            &["-rfbport", &port, "-localhost", "-no6", "-nocursor", "-forever", "-shared", "-nowf"],
+        );
+    }
+    await_vt(&host, 7);
+    let viewer = TigerVnc::connect(own, encoding);
+    let is_relayed = || {
+        let log = host.log();
+        let last = log.lines().rfind(|line| line.contains("a display's rectangles"));
+        last.is_some_and(|line| line.contains("relayed=true"))
+    };
+    let same = |what: &str| {
+        eventually(what, || {
+            let (screen, wanted) = (viewer.capture(), x.picture());
+            if screen.holds(&wanted) { Ok(()) } else { Err(format!("{screen:?}{}", viewer.log())) }
+        });
+    };
+    // Without a window manager the keyboard belongs to the window below the pointer.
+    let (left, top) = viewer.corner();
+    viewer.click(1, (left + 60, top + 60));
+    let mut rounds = 0;
+    eventually("a relay", || {
+        rounds += 1;
+        viewer.type_text(&format!("seq {rounds} {}\n", rounds + 7));
+        if is_relayed() { Ok(()) } else { Err(host.log()) }
+    });
+    for round in 0..2 {
+        viewer.type_text(&format!("seq {round} {}\n", round + 30));
+        same("what was relayed in TigerVNC's window");
+    }
+    assert!(is_relayed(), "{}", host.log());
+    // Our own picture, a viewer beside it, and back.
+    viewer.key("ctrl+alt+1");
+    viewer.await_text("guest$");
+    viewer.key("ctrl+alt+7");
+    same("the display again");
+    let mut second = Vncdotool::connect(own, None).expect("a connection");
+    await_picture(|| second.capture(), &x);
+    same("the display beside another viewer");
+    drop(second);
+    viewer.key("ctrl+alt+1");
+    viewer.await_text("guest$");
+}
+
+#[test]
+fn what_xvnc_compressed_is_passed_on_to_tigervnc_as_it_is() {
+    for encoding in ["Tight", "ZRLE"] {
+        relay_to_tigervnc(encoding, None);
+    }
+}
+
+#[test]
+fn what_x11vnc_compressed_is_passed_on_to_tigervnc_as_it_is() {
+    relay_to_tigervnc("Tight", Some("x11vnc"));
 }
 
 #[test]

@@ -105,12 +105,44 @@ impl TigerVnc {
         Self::start(port, encoding, None)
     }
 
+    /// The same with these arguments, which say what security types it may use, and with a user's name and password.
+    pub(crate) fn connect_secured(port: u16, arguments: &[String], login: (&str, &str)) -> Self {
+        let mut tiger = Self::start_display();
+        let mut command = tiger.viewer(port, "ZRLE", None);
+        command.args(arguments).env("VNC_USERNAME", login.0).env("VNC_PASSWORD", login.1);
+        tiger.run(&mut command);
+        tiger
+    }
+
+    /// TightVNC's viewer in the place of TigerVNC's, with a password.
+    pub(crate) fn tightvnc(port: u16, password: &str) -> Self {
+        let mut viewer = Self::start_display();
+        let file = viewer._directory.path().join("passwd");
+        let stored = Command::new(installed(Path::new("x11vnc")))
+            .args(["-quiet", "-storepasswd", password])
+            .arg(&file)
+            .output()
+            .expect("x11vnc");
+        assert!(stored.status.success(), "{stored:?}");
+        let mut command = Command::new(installed(Path::new("xtightvncviewer")));
+        command.args(["-display", &viewer.display, "-passwd"]).arg(&file).arg(format!("127.0.0.1::{port}"));
+        viewer.run(&mut command);
+        viewer
+    }
+
     /// The same, and asks the server for a desktop of this size.
     pub(crate) fn connect_resizing(port: u16, encoding: &str, size: &str) -> Self {
         Self::start(port, encoding, Some(size))
     }
 
     fn start(port: u16, encoding: &str, resize: Option<&str>) -> Self {
+        let mut tiger = Self::start_display();
+        let mut command = tiger.viewer(port, encoding, resize);
+        tiger.run(command.arg("-SecurityTypes=None"));
+        tiger
+    }
+
+    fn start_display() -> Self {
         let directory = tempfile::Builder::new().prefix("tigervnc").tempdir().expect("a temporary directory");
         let mut server = Command::new(installed(Path::new("Xvfb")))
             .args(["-displayfd", "1", "-screen", "0", "800x600x24", "-nolisten", "tcp", "-noreset", "-fbdir"])
@@ -125,7 +157,7 @@ impl TigerVnc {
         let read = output.read_line(&mut number);
         let display = format!(":{}", number.trim());
         let log = directory.path().join("viewer.log");
-        let mut tiger = Self {
+        let tiger = Self {
             display,
             screen: directory.path().join("Xvfb_screen0"),
             log,
@@ -133,28 +165,28 @@ impl TigerVnc {
             _directory: directory,
         };
         assert!(read.is_ok_and(|count| count > 1), "Xvfb gave no display");
-        tiger.start_viewer(port, encoding, resize);
         tiger
     }
 
-    fn start_viewer(&mut self, port: u16, encoding: &str, resize: Option<&str>) {
-        let log = File::create(&self.log).expect("a log file");
-        let viewer = Command::new(installed(Path::new("xtigervncviewer")))
+    fn viewer(&self, port: u16, encoding: &str, resize: Option<&str>) -> Command {
+        let mut command = Command::new(installed(Path::new("xtigervncviewer")));
+        command
             .env("HOME", self._directory.path())
-            .args(["-display", &self.display, "-SecurityTypes=None", "-AutoSelect=0", "-Shared"])
+            .args(["-display", &self.display, "-AutoSelect=0", "-Shared"])
             .args(match resize {
                 None => ["-RemoteResize=0".to_owned(), "-DesktopSize=".to_owned()],
                 Some(size) => ["-RemoteResize=1".to_owned(), format!("-DesktopSize={size}")],
             })
             .args([format!("-PreferredEncoding={encoding}"), "-ReconnectOnError=0".to_owned()])
             .args(["-AlertOnFatalError=0", "-Log=*:stderr:30"])
-            .arg(format!("127.0.0.1::{port}"))
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().expect("another handle of the log"))
-            .stderr(log)
-            .spawn()
-            .expect("TigerVNC's viewer");
-        self.processes.push(viewer);
+            .arg(format!("127.0.0.1::{port}"));
+        command
+    }
+
+    fn run(&mut self, viewer: &mut Command) {
+        let log = File::create(&self.log).expect("a log file");
+        viewer.stdin(Stdio::null()).stdout(log.try_clone().expect("another handle of the log")).stderr(log);
+        self.processes.push(viewer.spawn().expect("a viewer"));
     }
 
     /// Types text into the viewer's window, as a person at its keyboard would.

@@ -14,6 +14,7 @@ mod guest;
 mod host;
 mod hostile;
 mod picture;
+mod security;
 mod text;
 
 use std::fs::{self, File};

@@ -36,12 +36,14 @@ struct Attempt {
 
 impl Attempts {
     /// What the guest offers for a display now. Something new is tried at once, also in place of what is connected: its
-    /// server was started anew. True when there was an offer and is none any more.
-    pub(super) fn seen(&mut self, display: u8, offer: Option<Offer>, now: Instant) -> bool {
+    /// server was started anew. So is the same, unless it is connected, when it was `written` again: grants are numbered anew
+    /// from the lowest free number, so that a server that takes a killed one's place may well have the same. True when there
+    /// was an offer and is none any more.
+    pub(super) fn seen(&mut self, display: u8, offer: Option<Offer>, written: bool, now: Instant) -> bool {
         match (offer, self.displays.get_mut(&display)) {
             // What is connected stays so: only its end tells that it ended.
             (None, _) => return self.displays.remove(&display).is_some(),
-            (Some(offer), Some(known)) if known.offer == offer => {}
+            (Some(offer), Some(known)) if known.offer == offer && !(written && known.due.is_some()) => {}
             (Some(offer), _) => {
                 let attempt = Attempt { offer, backoff: Backoff::default(), due: Some(now), since: now };
                 self.displays.insert(display, attempt);
@@ -120,15 +122,15 @@ mod tests {
         let mut attempts = Attempts::default();
         let now = Instant::now();
         assert_eq!(attempts.deadline(), None);
-        attempts.seen(0, Some(ONE), now);
+        attempts.seen(0, Some(ONE), false, now);
         assert_eq!(attempts.due(now), [(0, ONE)]);
         assert!(attempts.failed(0, ONE, now));
         // Reading the same again changes nothing: stale nodes stay for ever.
-        attempts.seen(0, Some(ONE), now);
+        attempts.seen(0, Some(ONE), false, now);
         assert_eq!((attempts.due(now), attempts.deadline()), (vec![], Some(now + SECOND)));
         assert!(!attempts.failed(0, ONE, now + SECOND));
         assert_eq!(attempts.deadline(), Some(now + 3 * SECOND));
-        assert!(attempts.seen(0, None, now) && !attempts.seen(0, None, now));
+        assert!(attempts.seen(0, None, false, now) && !attempts.seen(0, None, false, now));
         assert_eq!(attempts.deadline(), None);
     }
 
@@ -136,10 +138,10 @@ mod tests {
     fn a_server_that_was_started_anew_is_tried_at_once() {
         let mut attempts = Attempts::default();
         let now = Instant::now();
-        attempts.seen(0, Some(ONE), now);
+        attempts.seen(0, Some(ONE), false, now);
         attempts.connected(0, now);
         assert_eq!(attempts.deadline(), None);
-        attempts.seen(0, Some(TWO), now);
+        attempts.seen(0, Some(TWO), false, now);
         assert_eq!(attempts.due(now), [(0, TWO)]);
         attempts.connected(0, now);
         // The end of the old link does not concern the new one.
@@ -150,10 +152,27 @@ mod tests {
     }
 
     #[test]
+    fn a_server_with_the_numbers_of_a_killed_one_is_tried_at_once() {
+        let mut attempts = Attempts::default();
+        let now = Instant::now();
+        attempts.seen(0, Some(ONE), true, now);
+        for _ in 0..10 {
+            attempts.failed(0, ONE, now);
+        }
+        assert_eq!(attempts.deadline(), Some(now + 60 * SECOND));
+        attempts.seen(0, Some(ONE), true, now + SECOND);
+        assert_eq!(attempts.due(now + SECOND), [(0, ONE)]);
+        attempts.connected(0, now + SECOND);
+        // What is connected is not disturbed by the second of its two numbers.
+        attempts.seen(0, Some(ONE), true, now + 2 * SECOND);
+        assert_eq!(attempts.deadline(), None);
+    }
+
+    #[test]
     fn links_that_end_at_once_are_tried_ever_more_slowly() {
         let mut attempts = Attempts::default();
         let mut now = Instant::now();
-        attempts.seen(0, Some(ONE), now);
+        attempts.seen(0, Some(ONE), false, now);
         let mut pauses = Vec::new();
         for _ in 0..8 {
             attempts.connected(0, now);

@@ -14,10 +14,9 @@ use super::pace::{Comings, TooOften};
 use super::token::Token;
 use crate::config::DISPLAYS_MAX;
 use crate::control::DisplayInfo;
+use crate::daemon::display_access::DisplayAccess;
 use crate::daemon::seat::{SeatCommand, TASK_LIMIT};
-use crate::daemon::settings::Secret;
 use crate::daemon::upstream::{UpstreamLink, UpstreamStream};
-use crate::rfb::security::Password;
 use crate::seat::VtNumber;
 use crate::xen::{Domid, Uuid};
 
@@ -48,8 +47,8 @@ pub(in crate::daemon) struct Member {
     pub(in crate::daemon) domid: Domid,
     pub(in crate::daemon) name: String,
     pub(in crate::daemon) seat: mpsc::Sender<SeatCommand>,
-    /// What its VNC servers ask for.
-    pub(in crate::daemon) password: Option<Secret>,
+    /// What its VNC servers may ask for, and how they are known.
+    pub(in crate::daemon) access: DisplayAccess,
     /// Whether it may connect with a token.
     pub(in crate::daemon) wants_token: bool,
 }
@@ -227,9 +226,9 @@ impl Registry {
         let turn = self.lock().entry(caller).ok_or(NotTaken::Gone)?.turn.clone();
         let _turn = turn.lock().await;
         let (ended, end) = oneshot::channel();
-        let (link, seat, password) = self.lock().note(caller, display, way, &origin)?;
+        let (link, seat, access) = self.lock().note(caller, display, way, &origin)?;
         let upstream =
-            UpstreamLink { stream, received, origin: origin.clone(), display, password, network, ended };
+            UpstreamLink { stream, received, origin: origin.clone(), display, access, network, ended };
         let number = display;
         tracing::debug!(domain = ?caller.name, domid = %caller.domid, number, origin, "display is handed to its seat");
         let order = seat.send(SeatCommand::Upstream(Box::new(upstream)));
@@ -302,7 +301,7 @@ impl Registry {
 }
 
 /// What [`Members::note`] gives for a link that may come: its number, and where it goes.
-type Noted = (u64, mpsc::Sender<SeatCommand>, Option<Password>);
+type Noted = (u64, mpsc::Sender<SeatCommand>, DisplayAccess);
 
 impl Members {
     fn entry(&self, caller: &Caller) -> Option<&Entry> {
@@ -325,10 +324,10 @@ impl Members {
         origin.clone_into(&mut shown.origin);
         "connected".clone_into(&mut shown.state);
         entry.changed.notify_waiters();
-        let password = entry.member.password.as_ref().map(|secret| Password::new(secret.as_bytes()));
+        let access = entry.member.access.clone();
         let seat = entry.member.seat.clone();
         self.last_link = link;
-        Ok((link, seat, password))
+        Ok((link, seat, access))
     }
 }
 
@@ -369,7 +368,10 @@ mod tests {
         fn admit(&self, registry: &Registry, domid: Domid, wants_token: bool) {
             let (seat, name) = (self.commands.clone(), self.caller.name.clone());
             registry
-                .admit(self.caller.uuid, Member { domid, name, seat, password: None, wants_token })
+                .admit(
+                    self.caller.uuid,
+                    Member { domid, name, seat, access: DisplayAccess::default(), wants_token },
+                )
                 .unwrap();
         }
 

@@ -1,6 +1,7 @@
 //! Displays by vchan: a guest says in xenstore where its server is, and we connect. That it is this guest, the hypervisor
 //! vouches for.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
@@ -14,7 +15,7 @@ use crate::daemon::upstream::UpstreamStream;
 use crate::xen::Domid;
 use crate::xen::offer::{Offer, read_offer};
 use crate::xen::paths;
-use crate::xen::store::{Store, Watch};
+use crate::xen::store::{Store, Watch, WatchEvent};
 use crate::xen::vchan::{VchanClient, VchanError};
 
 /// How displays by this way are called.
@@ -59,8 +60,8 @@ impl Follower {
     async fn listen(&mut self, watch: &mut Watch) {
         let mut restless = Restlessness::default();
         loop {
-            tokio::select! {
-                _ = watch.next() => {}
+            let mut written = tokio::select! {
+                event = watch.next() => self.written(event).into_iter().collect(),
                 Some((display, offer)) = self.ended.recv() => {
                     self.over(display, offer);
                     continue;
@@ -69,21 +70,36 @@ impl Follower {
                     self.try_due().await;
                     continue;
                 }
-            }
+            };
             self.wait_all(SETTLE).await;
+            self.take(watch, &mut written);
             let mut changed = true;
             while changed {
-                self.look().await;
+                self.look(&std::mem::take(&mut written)).await;
                 self.wait_all(LOOK_PAUSE).await;
-                changed = false;
-                while watch.try_next().is_some() {
-                    changed = true;
-                }
+                changed = self.take(watch, &mut written);
                 if restless.looked(changed) {
                     return;
                 }
             }
         }
+    }
+
+    /// Takes all events that wait, adding the displays whose nodes were written; false when there are none.
+    fn take(&self, watch: &mut Watch, written: &mut BTreeSet<u8>) -> bool {
+        let mut any = false;
+        while let Some(event) = watch.try_next() {
+            any = true;
+            written.extend(self.written(event));
+        }
+        any
+    }
+
+    /// The display whose nodes an event is about, if it is about one.
+    fn written(&self, event: WatchEvent) -> Option<u8> {
+        let WatchEvent::Changed(path) = event else { return None };
+        let below = path.strip_prefix(&paths::displays(self.caller.domid))?.strip_prefix('/')?;
+        below.split('/').next()?.parse().ok()
     }
 
     /// Goes on with what is known for a while.
@@ -102,8 +118,8 @@ impl Follower {
         true
     }
 
-    /// Reads what is offered: ten nodes, however many the guest has written.
-    async fn look(&mut self) {
+    /// Reads what is offered: ten nodes, however many the guest has written. Those of `written` have been since the last look.
+    async fn look(&mut self, written: &BTreeSet<u8>) {
         for display in 0..DISPLAYS_MAX {
             let offer = match read_offer(&self.store, self.caller.domid, display).await {
                 Ok(Ok(offer)) => offer,
@@ -118,7 +134,7 @@ impl Follower {
                 // The watch tells when xenstored is back.
                 Err(_) => return,
             };
-            if self.attempts.seen(display, offer, Instant::now()) {
+            if self.attempts.seen(display, offer, written.contains(&display), Instant::now()) {
                 self.registry.withdrawn(&self.caller, display, Way::Vchan);
             }
         }
@@ -188,7 +204,7 @@ impl Follower {
 /// Connects to a guest's server.
 fn connect(domid: Domid, offer: Offer) -> Result<UpstreamStream, Failure> {
     let stream = VchanClient::connect(domid, offer.ring_ref, offer.event_channel)?;
-    Ok(UpstreamStream::Vchan(stream))
+    Ok(UpstreamStream::Vchan(Box::new(stream)))
 }
 
 /// Why an offer is not connected.

@@ -123,22 +123,21 @@ fn words(bytes: [u8; 12]) -> [[u8; 4]; 3] {
     [[a, b, c, d], [e, f, g, h], [i, j, k, l]]
 }
 
-/// Writes a record of at most [`MAX_RECORD_BYTES`] into `record`; `at` is in milliseconds since 1970.
-pub(super) fn encode(at: u64, position: Option<RingPosition>, bytes: &[u8], record: &mut Vec<u8>) {
-    record.clear();
+/// What stands before the output of a record, of at most [`MAX_RECORD_BYTES`]; `at` is in milliseconds since 1970.
+pub(super) fn header(at: u64, position: Option<RingPosition>, bytes: &[u8], header: &mut Vec<u8>) {
+    header.clear();
     let [magic, _] = if position.is_some() { WITH_POSITION } else { WITHOUT_POSITION };
-    record.extend_from_slice(&magic);
+    header.extend_from_slice(&magic);
     let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-    record.extend_from_slice(&length.to_le_bytes());
-    record.extend_from_slice(&[0; 4]);
-    record.extend_from_slice(&at.to_le_bytes());
+    header.extend_from_slice(&length.to_le_bytes());
+    header.extend_from_slice(&[0; 4]);
+    header.extend_from_slice(&at.to_le_bytes());
     if let Some(position) = position {
-        record.extend_from_slice(&position.life.to_le_bytes());
-        record.extend_from_slice(&position.index.to_le_bytes());
+        header.extend_from_slice(&position.life.to_le_bytes());
+        header.extend_from_slice(&position.index.to_le_bytes());
     }
-    record.extend_from_slice(bytes);
-    let crc = crc32(0, &record[12..]);
-    record[8..12].copy_from_slice(&crc.to_le_bytes());
+    let crc = crc32(crc32(0, &header[12..]), bytes);
+    header[8..12].copy_from_slice(&crc.to_le_bytes());
 }
 
 /// The position `count` bytes further on; the index wraps at 2³² as the ring's does.
@@ -152,16 +151,22 @@ pub(super) fn after(position: RingPosition, count: usize) -> RingPosition {
 mod tests {
     use super::*;
 
+    /// A whole record of the output `hi`.
+    fn encode(at: u64, position: Option<RingPosition>, record: &mut Vec<u8>) {
+        header(at, position, b"hi", record);
+        record.extend_from_slice(b"hi");
+    }
+
     #[test]
     fn record_has_the_documented_bytes() {
         let position = RingPosition { life: 0x0102_0304_0506_0708, index: 0xdead_beef };
         let mut record = Vec::new();
-        encode(0x0000_018b_cfe5_6800, Some(position), b"hi", &mut record);
+        encode(0x0000_018b_cfe5_6800, Some(position), &mut record);
         // The CRC is Python's zlib.crc32 of what follows it.
         let time = b"\x00\x68\xe5\xcf\x8b\x01\x00\x00";
         let place = b"\x08\x07\x06\x05\x04\x03\x02\x01\xef\xbe\xad\xde";
         assert_eq!(record, [&b"XVp2\x02\0\0\0\xa2\x33\xdc\x2c"[..], time, place, b"hi"].concat());
-        encode(0x0000_018b_cfe5_6800, None, b"hi", &mut record);
+        encode(0x0000_018b_cfe5_6800, None, &mut record);
         assert_eq!(record, [&b"XVo2\x02\0\0\0\x55\x7a\x09\x25"[..], time, b"hi"].concat());
     }
 
@@ -175,7 +180,7 @@ mod tests {
         ]
         .concat();
         let mut new = Vec::new();
-        encode(5, None, b"hi", &mut new);
+        encode(5, None, &mut new);
         std::fs::write(&path, [old, new].concat()).unwrap();
         let read: Vec<_> = Segment::open(&path).unwrap().collect();
         assert!(read.iter().all(|record| record.bytes == b"hi"));

@@ -68,7 +68,7 @@ impl Host {
             domid: guest.domain.domid,
             name: guest.name().to_owned(),
             seat: guest.seat.commands.clone(),
-            password: guest.settings.display_password.clone(),
+            access: guest.settings.display_access.clone(),
             wants_token: !self.config.reverse_listen.is_empty(),
         };
         if let Err(error) = self.displays.registry().admit(uuid, member) {

@@ -15,6 +15,7 @@ mod watches;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
@@ -30,7 +31,9 @@ use self::watches::Watches;
 use super::control_socket::Call;
 use super::displays::Displays;
 use super::history_dir;
-use super::settings::{Secrets, Settings};
+use super::logins::Logins;
+use super::secrets::Secrets;
+use super::settings::Settings;
 use super::{DaemonError, Reload, SignalSeen, Signals, notify};
 use crate::config::Config;
 use crate::seat::DomainState;
@@ -53,6 +56,8 @@ const RETRY_LONGEST: Duration = Duration::from_secs(60);
 pub(super) struct Host {
     config: Config,
     secrets: Secrets,
+    /// Failed logins, of all seats together.
+    logins: Arc<Logins>,
     store: Store,
     publisher: Publisher,
     lookout: Lookout,
@@ -99,6 +104,7 @@ impl Host {
         let mut host = Self {
             config,
             secrets,
+            logins: Arc::default(),
             publisher,
             lookout,
             hypervisor,

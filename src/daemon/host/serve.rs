@@ -17,9 +17,9 @@ use crate::daemon::console::ConsoleTask;
 use crate::daemon::history_dir;
 use crate::daemon::history_file::HistoryFile;
 use crate::daemon::limits::check_open_files;
-use crate::daemon::seat::{SeatCommand, SeatTask};
-use crate::daemon::settings::{Secret, Settings};
-use crate::rfb::security::Password;
+use crate::daemon::seat::{Door, SeatCommand, SeatTask};
+use crate::daemon::secrets::Secret;
+use crate::daemon::settings::Settings;
 use crate::seat::{DomainState, Seat, SeatOptions, VtNumber};
 use crate::xen::console::{Console, InFlight};
 use crate::xen::domains::{Domain, Problem};
@@ -176,6 +176,7 @@ impl Host {
         if let (Some(history), Some(port)) = (&history, port) {
             history_dir::remember_port(&history.lock().unwrap_or_else(PoisonError::into_inner), port);
         }
+        let security = settings.access.security().map_err(|error| Refusal::Trouble(error.to_string()))?;
         let new_seat = || {
             Seat::new(SeatOptions {
                 name: name.to_owned(),
@@ -194,8 +195,9 @@ impl Host {
                 notices: settings.config.notices,
                 osc52: settings.config.osc52,
                 max_pixels: settings.config.max_pixels,
+                relay: settings.config.relay,
                 chords: settings.chords.clone(),
-                password: settings.password.as_ref().map(|p| Password::new(p.as_bytes())),
+                security: security.clone(),
             })
         };
         let mut seat = new_seat();
@@ -211,8 +213,9 @@ impl Host {
                 seat.add_console(VtNumber::CONSOLE);
             }
         }
+        let door = Door { logins: self.logins.clone(), users: settings.access.users() };
         Ok(Guest {
-            seat: SeatTask::start(name, uuid, seat, listener, self.look.clone()),
+            seat: SeatTask::start(name, uuid, seat, listener, door, self.look.clone()),
             domain,
             settings,
             address,

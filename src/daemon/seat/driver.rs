@@ -9,15 +9,16 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
 use tokio::time::Sleep;
 
+use super::door::Door;
 use super::upstreams::Upstreams;
 use super::viewers::Connection;
 use super::{SeatCommand, SeatCounts};
 use crate::daemon::console::{ConsoleLink, FromConsole};
 use crate::daemon::host::Look;
 use crate::net::{Listener, Stream};
-use crate::rfb::security::Password;
 use crate::screen::Picture;
 use crate::seat::{DomainState, Seat, SwitchTarget, UpstreamId, ViewerId, VtError, VtNumber};
 
@@ -37,6 +38,7 @@ struct Ready {
     accepted: Vec<io::Result<(Stream, String)>>,
     readable: Vec<ViewerId>,
     displays: Vec<UpstreamId>,
+    verdicts: Vec<(ViewerId, bool)>,
     timer: bool,
     writable: bool,
 }
@@ -51,7 +53,8 @@ impl Ready {
                 && self.orders.is_empty()
                 && self.accepted.is_empty()
                 && self.readable.is_empty()
-                && self.displays.is_empty())
+                && self.displays.is_empty()
+                && self.verdicts.is_empty())
     }
 }
 
@@ -60,6 +63,9 @@ pub(super) struct Driver {
     pub(super) name: String,
     pub(super) seat: Seat,
     listener: Listener,
+    pub(super) door: Door,
+    /// Names and passwords that are being checked.
+    pub(super) checks: JoinSet<(ViewerId, bool)>,
     pub(super) accept_after: Option<Instant>,
     pub(super) viewers: Vec<Connection>,
     pub(super) upstreams: Upstreams,
@@ -83,6 +89,7 @@ impl Driver {
         name: &str,
         seat: Seat,
         listener: Listener,
+        door: Door,
         orders: mpsc::Receiver<SeatCommand>,
         counts: Arc<SeatCounts>,
         look: Look,
@@ -91,6 +98,8 @@ impl Driver {
             name: name.to_owned(),
             seat,
             listener,
+            door,
+            checks: JoinSet::new(),
             accept_after: None,
             viewers: Vec::new(),
             upstreams: Upstreams::default(),
@@ -173,6 +182,10 @@ impl Driver {
             }
         }
         ready.writable |= self.upstreams.poll(cx, &mut ready.displays);
+        while let Poll::Ready(Some(checked)) = self.checks.poll_join_next(cx) {
+            // A check whose viewer has left was given up.
+            ready.verdicts.extend(checked.ok());
+        }
         if let Some(timer) = &mut self.timer {
             ready.timer = timer.as_mut().poll(cx).is_ready();
         }
@@ -194,9 +207,13 @@ impl Driver {
             self.console = None;
             self.forget_typed();
         }
+        for (id, accepted) in ready.verdicts {
+            self.decide(id, accepted, now);
+        }
         for id in ready.readable {
             self.read(id, now);
         }
+        self.check_logins();
         for id in ready.displays {
             self.read_upstream(id, now);
         }
@@ -227,6 +244,10 @@ impl Driver {
             if !took_all && !gone {
                 break;
             }
+        }
+        for change in self.seat.take_relay_changes() {
+            let relayed = change.relayed;
+            tracing::debug!(domain = ?self.name, vt = %change.vt, relayed, "a display's rectangles");
         }
         let before = self.counts.viewers.swap(self.viewers.len(), Ordering::Relaxed);
         if before == 0 && !self.viewers.is_empty() {
@@ -265,7 +286,11 @@ impl Driver {
                 self.seat.set_domid(Some(domid.into()));
             }
             SeatCommand::Reconfigure(settings) => {
-                self.seat.set_password(settings.password.as_ref().map(|p| Password::new(p.as_bytes())));
+                match settings.access.security() {
+                    Ok(security) => self.seat.set_security(security),
+                    Err(error) => tracing::error!(domain = ?self.name, %error, "security types stay"),
+                }
+                self.door.users = settings.access.users();
                 self.seat.set_policies(settings.policies());
                 self.seat.set_chords(settings.chords);
             }
@@ -278,7 +303,7 @@ impl Driver {
             SeatCommand::Panic => panic!("as ordered"),
             SeatCommand::Screenshot(vt, reply) => {
                 let vt = vt.unwrap_or_else(|| self.seat.default_vt());
-                self.seat.begin_screenshot(vt);
+                self.seat.begin_screenshot(vt, now);
                 self.screenshots.push((vt, reply));
             }
             SeatCommand::History(reply) => {

@@ -10,6 +10,7 @@ use super::driver::Driver;
 use super::send::send;
 use crate::daemon::upstream::{UpstreamLink, UpstreamStream};
 use crate::rfb::client::ClientOptions;
+use crate::rfb::encoding::Encoding;
 use crate::seat::{UpstreamId, VtNumber};
 
 /// How much is read of a server at a time, in bytes: a quarter of a megabyte keeps the price of a call small against
@@ -56,7 +57,20 @@ impl Driver {
     pub(super) fn connect_upstream(&mut self, link: UpstreamLink, now: Instant) {
         let vt = VtNumber::GRAPHICS.get().checked_add(link.display).and_then(VtNumber::new);
         let preset = if link.network { ClientOptions::network() } else { ClientOptions::local() };
-        let options = ClientOptions { password: link.password, max_pixels: self.seat.max_pixels(), ..preset };
+        let options = ClientOptions { max_pixels: self.seat.max_pixels(), ..preset };
+        let mut options = match link.access.apply(options, &link.stream) {
+            Ok(options) => options,
+            Err(error) => {
+                tracing::warn!(domain = ?self.name, origin = link.origin, %error, "display refused");
+                // Whoever handed it over may have left.
+                let _ = link.ended.send(error.to_string());
+                return;
+            }
+        };
+        if self.seat.may_relay() {
+            // What is decoded here cannot be passed on.
+            options.encodings.retain(|encoding| *encoding != Encoding::TIGHT);
+        }
         let Some(id) = vt.and_then(|vt| self.seat.add_upstream(vt, link.origin.clone(), options, now)) else {
             let reason = format!("there is no VT for display {}", link.display);
             tracing::warn!(domain = ?self.name, origin = link.origin, reason, "display refused");
@@ -81,7 +95,11 @@ impl Driver {
         let mut end = None;
         for _ in 0..READS_PER_TURN {
             match upstream.stream.try_read(&mut self.upstreams.buffer) {
-                Ok(0) => end = Some("it closed the connection".to_owned()),
+                Ok(0) => {
+                    let early = self.seat.upstream_end(id).err();
+                    end =
+                        Some(early.map_or_else(|| "it closed the connection".to_owned(), |e| e.to_string()));
+                }
                 Ok(count) => {
                     let bytes = &self.upstreams.buffer[..count];
                     match self.seat.upstream_input(id, bytes, now) {

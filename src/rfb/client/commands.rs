@@ -67,6 +67,11 @@ impl ClientConnection {
         }
     }
 
+    /// Forgets what the canvas shows: the next request asks for everything.
+    pub fn forget_canvas(&mut self) {
+        self.updates.ask_for_all();
+    }
+
     /// The pointer's state. Bit n of `buttons` is button n+1; servers without extended mouse buttons are told of the
     /// first seven. `x` and `y` are pixels of the framebuffer; what is outside counts as its edge.
     pub fn pointer(&mut self, buttons: u16, x: u16, y: u16) {

@@ -4,8 +4,10 @@ use crate::geometry::{Point, Rect, Size};
 use crate::rfb::encoding::pseudo::{CursorImage, LedState, PseudoError};
 use crate::rfb::encoding::{DecodeError, Encoding};
 use crate::rfb::message::handshake::HandshakeError;
+use crate::rfb::message::vencrypt::Subtype;
 use crate::rfb::message::{ClipboardError, ServerMessageError};
-use crate::rfb::security::{Password, SecurityType};
+use crate::rfb::security::tls::{ClientTls, TlsError};
+use crate::rfb::security::{Credentials, Password, SecurityType};
 
 /// The framebuffer's area that is allowed when nobody says otherwise, in pixels: 8192 by 4096, or 128 MiB.
 pub const MAX_PIXELS: u32 = 32 << 20;
@@ -17,9 +19,16 @@ pub struct ClientOptions {
     pub shared: bool,
     /// What to prove when the server asks for VNC authentication.
     pub password: Option<Password>,
+    /// What to prove when the server asks for a name and a password (VeNCrypt X509Plain).
+    pub login: Option<Credentials>,
+    /// How to use TLS (VeNCrypt), and how to know the server by it; `None` for no TLS. Unless it is required, it is used
+    /// only with servers that let nobody in without.
+    pub tls: Option<ClientTls>,
     /// The largest area of a framebuffer, in pixels; four bytes of memory each.
     pub max_pixels: u32,
     /// Encodings for pictures, the most wanted first; only these, and Raw, are taken. CopyRect is one of them.
+    /// [`Encoding::TIGHT_WITHOUT_ZLIB`] among them lets the server leave Tight uncompressed. [`Encoding::JPEG`] loses
+    /// something, whatever [`quality`](Self::quality) says.
     pub encodings: Vec<Encoding>,
     /// How sharp lossy encodings shall be, 0 to 9; `None` for no loss, and then no JPEG is taken.
     pub quality: Option<u8>,
@@ -57,6 +66,8 @@ impl ClientOptions {
         Self {
             shared: true,
             password: None,
+            login: None,
+            tls: None,
             max_pixels: MAX_PIXELS,
             encodings,
             quality: None,
@@ -97,6 +108,9 @@ pub enum ClientEvent {
         /// The upper left corner of where they were.
         source: Point,
     },
+    /// These pixels came to be passed on, and are not on the canvas; see
+    /// [`relayed`](super::ClientConnection::relayed).
+    Relayed(Rect),
     /// An update is complete: what was painted since the last one belongs together. No request is outstanding.
     UpdateDone,
     /// The cursor looks like this; `None` for invisible.
@@ -120,8 +134,8 @@ pub enum ClientEvent {
     Synced,
 }
 
-/// Why a connection ended. Each is the server's doing except [`NoPassword`](Self::NoPassword) and
-/// [`Ended`](Self::Ended).
+/// Why a connection ended. Each is the server's doing except [`Ended`](Self::Ended), and those that name what is not
+/// configured here: [`NoPassword`](Self::NoPassword), [`NoLogin`](Self::NoLogin), [`NoTrust`](Self::NoTrust).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ClientError {
     /// The server broke the handshake, or refused.
@@ -136,6 +150,33 @@ pub enum ClientError {
     /// The server asks for a password, and there is none.
     #[error("server asks for a password, and none is configured")]
     NoPassword,
+    /// The server asks for a name and a password, and there are none.
+    #[error("server asks for a user's name and password, and none are configured")]
+    NoLogin,
+    /// The server lets nobody in without TLS, and it is not said how to know it by that.
+    #[error("server wants TLS, and nothing is configured by which to know its certificate")]
+    NoTrust,
+    /// The server offers no TLS where it has to.
+    #[error("server must use TLS, and offers the security types {:?} only", .offered.iter().map(|kind| kind.0).collect::<Vec<_>>())]
+    TlsRequired {
+        /// What it offers.
+        offered: Vec<SecurityType>,
+    },
+    /// None of the VeNCrypt subtypes that the server offers can be done here.
+    #[error("server offers the VeNCrypt subtypes {:?} only", .offered.iter().map(|kind| kind.0).collect::<Vec<_>>())]
+    NoSubtype {
+        /// What it offers.
+        offered: Vec<Subtype>,
+    },
+    /// The server says no to what it has offered itself.
+    #[error("server refuses the version or subtype of VeNCrypt that it has offered")]
+    VeNCryptRefused,
+    /// The server broke the TLS of a VeNCrypt subtype, or has not proven who it is.
+    #[error("server broke VeNCrypt: {0}")]
+    Tls(#[from] TlsError),
+    /// The server closed the connection where it had to say more.
+    #[error("server closed the connection in the handshake")]
+    ClosedEarly,
     /// The server did not accept the password, or anybody.
     #[error("server refused authentication: {}", reason.escape_debug())]
     AuthenticationFailed {
@@ -180,6 +221,10 @@ pub enum ClientError {
         /// What is wrong.
         error: DecodeError,
     },
+    /// A rectangle to be passed on is longer than [`RECT_BYTES`](crate::rfb::relay::RECT_BYTES), or there are more than an
+    /// update can have and nobody has taken them.
+    #[error("server sent more than can be passed on, for rectangle {0:?}")]
+    RelayTooLong(Rect),
     /// A pseudo-encoding cannot be decoded.
     #[error("server sent a bad pseudo-encoding: {0}")]
     Pseudo(#[from] PseudoError),

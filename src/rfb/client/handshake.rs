@@ -1,8 +1,10 @@
-//! The client's handshake (RFC 6143 §7.1 to §7.3), from version to ServerInit.
+//! The client's handshake (RFC 6143 §7.1 to §7.3; for VeNCrypt the community's specification), from version to ServerInit.
 
-use super::event::ClientError;
+use super::event::{ClientError, ClientOptions};
 use crate::rfb::message::handshake::{HandshakeError, SecurityOffer, SecurityResult, ServerInit, Version};
-use crate::rfb::security::{Password, SecurityType, vnc_auth};
+use crate::rfb::message::vencrypt::{self, Subtype};
+use crate::rfb::security::tls::ClientTls;
+use crate::rfb::security::{Credentials, Password, SecurityType, vnc_auth};
 use crate::rfb::wire::{Reader, Stop, Writer};
 
 /// What the server has to send next.
@@ -10,6 +12,12 @@ use crate::rfb::wire::{Reader, Stop, Writer};
 enum Stage {
     Version,
     Offer(Version),
+    VeNCryptVersion(Version),
+    VeNCryptAnswer(Version),
+    Subtypes(Version),
+    SubtypeAnswer(Version, Subtype),
+    /// Nothing that is for us: TLS comes first.
+    Tls(Version, Subtype),
     Challenge(Version),
     Result(Version),
     ServerInit,
@@ -21,19 +29,36 @@ pub(super) struct Handshake {
     stage: Stage,
     shared: bool,
     password: Option<Password>,
+    login: Option<Credentials>,
+    tls: Option<ClientTls>,
+}
+
+/// What a step leads to beside the next step.
+#[derive(Debug, Clone)]
+pub(super) enum Next {
+    /// TLS begins with the next byte, in both directions; then [`Handshake::secured`].
+    Tls(ClientTls),
+    /// The handshake is complete.
+    Ready(ServerInit),
 }
 
 impl Handshake {
-    pub(super) fn new(shared: bool, password: Option<Password>) -> Self {
-        Self { stage: Stage::Version, shared, password }
+    pub(super) fn new(options: &ClientOptions) -> Self {
+        Self {
+            stage: Stage::Version,
+            shared: options.shared,
+            password: options.password.clone(),
+            login: options.login.clone(),
+            tls: options.tls.clone(),
+        }
     }
 
-    /// Takes one message; the answer to it is appended to `out`. Returns ServerInit when the handshake is complete.
+    /// Takes one message; the answer to it is appended to `out`.
     pub(super) fn step(
         &mut self,
         reader: &mut Reader<'_>,
         out: &mut Vec<u8>,
-    ) -> Result<Option<ServerInit>, Stop<ClientError>> {
+    ) -> Result<Option<Next>, Stop<ClientError>> {
         self.stage = match self.stage {
             Stage::Version => {
                 let version = Version::decode(reader).map_err(told)?;
@@ -49,6 +74,34 @@ impl Handshake {
                     self.begin(version, chosen, out)
                 }
             },
+            Stage::VeNCryptVersion(version) => {
+                let given @ [major, minor] = reader.array()?;
+                if given < vencrypt::VERSION {
+                    let error = HandshakeError::VeNCryptVersion { major, minor };
+                    return Err(Stop::Failed(error.into()));
+                }
+                out.put(&vencrypt::VERSION);
+                Stage::VeNCryptAnswer(version)
+            }
+            Stage::VeNCryptAnswer(version) => match reader.u8()? {
+                0 => Stage::Subtypes(version),
+                _ => return Err(Stop::Failed(ClientError::VeNCryptRefused)),
+            },
+            Stage::Subtypes(version) => {
+                let offered = vencrypt::decode_subtypes(reader).map_err(told)?;
+                let chosen = self.choose_subtype(offered).map_err(Stop::Failed)?;
+                out.put_u32(chosen.0);
+                Stage::SubtypeAnswer(version, chosen)
+            }
+            Stage::SubtypeAnswer(version, chosen) => match (reader.u8()?, self.tls.clone()) {
+                (1, Some(tls)) => {
+                    self.stage = Stage::Tls(version, chosen);
+                    return Ok(Some(Next::Tls(tls)));
+                }
+                _ => return Err(Stop::Failed(ClientError::VeNCryptRefused)),
+            },
+            // Whatever comes goes to TLS.
+            Stage::Tls(..) => return Err(Stop::NeedMore),
             Stage::Challenge(version) => {
                 let challenge = reader.array()?;
                 let password = self.password.as_ref().ok_or(Stop::Failed(ClientError::NoPassword))?;
@@ -61,20 +114,60 @@ impl Handshake {
                     return Err(Stop::Failed(ClientError::AuthenticationFailed { reason }));
                 }
             },
-            Stage::ServerInit => return ServerInit::decode(reader).map_err(told).map(Some),
+            Stage::ServerInit => {
+                return ServerInit::decode(reader).map_err(told).map(|init| Some(Next::Ready(init)));
+            }
         };
         Ok(None)
     }
 
-    /// The type that asks least of us among those offered.
+    /// TLS is set up, and the server has proven who it is; what comes and goes from now on is protected.
+    pub(super) fn secured(&mut self, out: &mut Vec<u8>) {
+        let Stage::Tls(version, subtype) = self.stage else { return };
+        self.stage = match subtype {
+            Subtype::X509_VNC => Stage::Challenge(version),
+            _ => {
+                if let (Subtype::X509_PLAIN, Some(login)) = (subtype, &self.login) {
+                    vencrypt::encode_credentials(login, out);
+                }
+                Stage::Result(version)
+            }
+        };
+    }
+
+    /// The type that asks least of us among those offered; where TLS is required, nothing else.
     fn choose(&self, offered: Vec<SecurityType>) -> Result<SecurityType, ClientError> {
-        if offered.contains(&SecurityType::NONE) {
+        let has = |kind| offered.contains(&kind);
+        let required = self.tls.as_ref().is_some_and(|tls| tls.required);
+        if has(SecurityType::NONE) && !required {
             return Ok(SecurityType::NONE);
         }
-        match (offered.contains(&SecurityType::VNC_AUTH), &self.password) {
-            (true, Some(_)) => Ok(SecurityType::VNC_AUTH),
+        if has(SecurityType::VNC_AUTH) && self.password.is_some() && !required {
+            return Ok(SecurityType::VNC_AUTH);
+        }
+        match (has(SecurityType::VENCRYPT), &self.tls) {
+            (true, Some(_)) => Ok(SecurityType::VENCRYPT),
+            (false, Some(tls)) if tls.required => Err(ClientError::TlsRequired { offered }),
+            _ if has(SecurityType::VNC_AUTH) => Err(ClientError::NoPassword),
+            (true, None) => Err(ClientError::NoTrust),
+            _ => Err(ClientError::NoSecurityType { offered }),
+        }
+    }
+
+    /// The subtype that asks least of us among those offered; only those with a certificate.
+    fn choose_subtype(&self, offered: Vec<Subtype>) -> Result<Subtype, ClientError> {
+        let has = |subtype| offered.contains(&subtype);
+        if has(Subtype::X509_NONE) {
+            return Ok(Subtype::X509_NONE);
+        }
+        if has(Subtype::X509_PLAIN) && self.login.is_some() {
+            return Ok(Subtype::X509_PLAIN);
+        }
+        match (has(Subtype::X509_VNC), &self.password) {
+            (true, Some(_)) => Ok(Subtype::X509_VNC),
             (true, None) => Err(ClientError::NoPassword),
-            (false, _) => Err(ClientError::NoSecurityType { offered }),
+            (false, _) if has(Subtype::X509_PLAIN) => Err(ClientError::NoLogin),
+            (false, _) => Err(ClientError::NoSubtype { offered }),
         }
     }
 
@@ -85,6 +178,7 @@ impl Handshake {
         }
         match (chosen, version) {
             (SecurityType::VNC_AUTH, _) => Stage::Challenge(version),
+            (SecurityType::VENCRYPT, _) => Stage::VeNCryptVersion(version),
             // Only version 3.8 has a result where nothing was to be proven (RFC 6143 appendix A).
             (_, Version::V3_8) => Stage::Result(version),
             _ => self.init(out),
@@ -113,21 +207,23 @@ mod tests {
     }
 
     /// Runs a handshake on a server's bytes, given at once and one by one: how it ended, and what was sent.
-    fn run(
-        password: Option<&[u8]>,
-        server: &[&[u8]],
-    ) -> (Result<Option<ServerInit>, Stop<ClientError>>, Vec<u8>) {
+    fn run(password: Option<&[u8]>, server: &[&[u8]]) -> (Result<ServerInit, Stop<ClientError>>, Vec<u8>) {
         let bytes = server.concat();
         let run_in = |step: usize| {
             let mut out = Vec::new();
-            let mut handshake = Handshake::new(true, password.map(Password::new));
+            let mut handshake = Handshake::new(&ClientOptions {
+                password: password.map(Password::new),
+                ..ClientOptions::local()
+            });
             let (mut start, mut end) = (0, 0);
             loop {
                 let mut reader = Reader::new(&bytes[start..end]);
                 match handshake.step(&mut reader, &mut out) {
                     Ok(None) => start += reader.consumed(),
                     Err(Stop::NeedMore) if end < bytes.len() => end = bytes.len().min(end + step),
-                    finished => return (finished, out),
+                    Ok(Some(Next::Ready(init))) => return (Ok(init), out),
+                    Ok(Some(other)) => panic!("{other:?}"),
+                    Err(stop) => return (Err(stop), out),
                 }
             }
         };
@@ -156,7 +252,7 @@ mod tests {
         ];
         for (version, offer, sent) in cases {
             let (end, out) = run(None, &[version, offer, &init_bytes()]);
-            assert_eq!(end, Ok(Some(init())));
+            assert_eq!(end, Ok(init()));
             assert_eq!(out, sent);
         }
     }
@@ -175,7 +271,7 @@ mod tests {
         ];
         for [version, offer, choice, reason] in cases {
             let (end, out) = run(Some(b"secret"), &[version, offer, &challenge, &[0; 4], &init_bytes()]);
-            assert_eq!(end, Ok(Some(init())));
+            assert_eq!(end, Ok(init()));
             assert_eq!(out, [version, choice, &response, &[1]].concat());
             for result in [1, 2] {
                 let (end, _) =
@@ -192,11 +288,13 @@ mod tests {
 
     #[test]
     fn what_cannot_be_done_is_named() {
-        let cases: [(&[&[u8]], ClientError); 7] = [
+        let cases: [(&[&[u8]], ClientError); 9] = [
             (
-                &[b"RFB 003.008\n", &[2, 19, 16]],
-                ClientError::NoSecurityType { offered: vec![SecurityType(19), SecurityType(16)] },
+                &[b"RFB 003.008\n", &[2, 30, 16]],
+                ClientError::NoSecurityType { offered: vec![SecurityType(30), SecurityType(16)] },
             ),
+            (&[b"RFB 003.008\n", &[2, 19, 16]], ClientError::NoTrust),
+            (&[b"RFB 003.003\n", &[0, 0, 0, 19]], ClientError::NoTrust),
             (
                 &[b"RFB 003.003\n", &[0, 0, 1, 1]],
                 ClientError::NoSecurityType { offered: vec![SecurityType(0)] },

@@ -1,7 +1,7 @@
 //! The client side of an RFB connection: one upstream server's state machine.
 //!
 //! Split by sub-protocol: `handshake`, `messages` (what the server sends afterwards), `update` (the rectangles of its
-//! updates), `commands` (what it is sent), `clipboard`.
+//! updates), `commands` (what it is sent), `clipboard`, `sealed` (TLS before them all, where there is TLS).
 //!
 //! Deviations from RFC 6143: the server's own pixel format and its colour map are never used, because another format is
 //! set before the first request; a rectangle in an encoding that was not asked for is an error, Raw excepted.
@@ -12,6 +12,8 @@ mod event;
 mod handshake;
 mod messages;
 mod queue;
+mod relay;
+mod sealed;
 mod update;
 
 pub use super::encoding::pseudo::{CursorImage, LedState};
@@ -20,12 +22,14 @@ pub use event::{ClientError, ClientEvent, ClientOptions, MAX_PIXELS};
 use super::encoding::canvas::Canvas;
 use super::message::handshake::ServerInit;
 use super::message::{ClientForms, ClientMessage};
+use super::security::tls::TlsChannel;
 use super::wire::{Reader, Stop};
 use crate::geometry::Size;
 use clipboard::Clipboard;
 use commands::Abilities;
-use handshake::Handshake;
+use handshake::{Handshake, Next};
 use queue::Events;
+use relay::Relay;
 use update::Updates;
 
 /// So many bytes are put behind what is left of the input before, as a beginning; see
@@ -66,13 +70,16 @@ pub struct ClientConnection {
     input: Vec<u8>,
     /// How many more bytes of a message to throw away.
     skip: usize,
+    /// What goes to the server, before TLS where there is TLS.
     output: Vec<u8>,
+    tls: Option<TlsChannel>,
     events: Events,
     canvas: Canvas,
     updates: Updates,
     forms: ClientForms,
     abilities: Abilities,
     clipboard: Clipboard,
+    relay: Relay,
 }
 
 impl ClientConnection {
@@ -80,16 +87,18 @@ impl ClientConnection {
     #[must_use]
     pub fn new(options: ClientOptions) -> Self {
         Self {
-            phase: Phase::Handshake(Handshake::new(options.shared, options.password.clone())),
+            phase: Phase::Handshake(Handshake::new(&options)),
             input: Vec::new(),
             skip: 0,
             output: Vec::new(),
+            tls: None,
             events: Events::default(),
             canvas: Canvas::new(Size::default()),
             updates: Updates::new(&options),
             forms: ClientForms::default(),
             abilities: Abilities::default(),
             clipboard: Clipboard::default(),
+            relay: Relay::default(),
             options,
         }
     }
@@ -101,12 +110,8 @@ impl ClientConnection {
     /// When the server broke the protocol or does not let us in; the connection has ended then.
     pub fn handle_input(&mut self, bytes: &[u8]) -> Result<(), ClientError> {
         self.updates.forgive();
-        let result = self.take_input(bytes);
-        if result.is_err() {
-            self.phase = Phase::Ended;
-            self.input = Vec::new();
-        }
-        result
+        let result = self.take_wire(bytes);
+        self.end_on(result)
     }
 
     /// What is left over from the last time mostly needs a few bytes more. Only those are put behind it, so that the
@@ -162,10 +167,11 @@ impl ClientConnection {
             Phase::Ended => Err(Stop::Failed(ClientError::Ended)),
             Phase::Handshake(handshake) => {
                 let mut attempt = *reader;
-                let init = handshake.step(&mut attempt, &mut self.output)?;
+                let next = handshake.step(&mut attempt, &mut self.output)?;
                 *reader = attempt;
-                match init {
-                    Some(init) => self.start(init).map_err(Stop::Failed),
+                match next {
+                    Some(Next::Tls(tls)) => self.begin_tls(&tls).map_err(Stop::Failed),
+                    Some(Next::Ready(init)) => self.start(init).map_err(Stop::Failed),
                     None => Ok(()),
                 }
             }
@@ -205,8 +211,9 @@ impl ClientConnection {
 
     /// Sends what the server has asked for.
     fn answer(&mut self, message: &ClientMessage<'_>) -> Result<(), ClientError> {
-        if self.output.len() >= UNREAD_BYTES {
-            return Err(ClientError::UnreadAnswers(self.output.len()));
+        let unread = self.output.len() + self.tls.as_ref().map_or(0, TlsChannel::unsent);
+        if unread >= UNREAD_BYTES {
+            return Err(ClientError::UnreadAnswers(unread));
         }
         self.send(message);
         Ok(())
@@ -220,7 +227,13 @@ impl ClientConnection {
 
     /// Bytes for the server; the driver drains it.
     pub fn output(&mut self) -> &mut Vec<u8> {
-        &mut self.output
+        match &mut self.tls {
+            Some(tls) => {
+                tls.seal(&mut self.output);
+                tls.wire()
+            }
+            None => &mut self.output,
+        }
     }
 
     /// True from the end of the handshake on, until an error.

@@ -55,8 +55,8 @@ enum Stage {
     None,
     /// So many rectangles are to come, or [`RECTS_UNTIL_LAST`].
     Header(u16),
-    /// One is under way, and so many are to come behind it.
-    Body(u16, RectHeader),
+    /// One is under way, to be passed on or not, and so many are to come behind it.
+    Body(u16, RectHeader, bool),
 }
 
 /// One server's updates.
@@ -72,19 +72,27 @@ pub(super) struct Updates {
     painted: u64,
 }
 
+/// What a server is told: encodings for pictures, everything else that is taken, and levels.
+pub(super) fn wanted(pictures: &[Encoding], quality: Option<u8>, compression: Option<u8>) -> Vec<Encoding> {
+    let level =
+        |first: Encoding, level: Option<u8>| level.map(|level| Encoding(first.0 + i32::from(level.min(9))));
+    let mut wanted = pictures.to_vec();
+    wanted.extend(PSEUDO);
+    wanted.extend(level(Encoding::QUALITY_LEVEL_0, quality));
+    wanted.extend(level(Encoding::COMPRESS_LEVEL_0, compression));
+    wanted
+}
+
 impl Updates {
     pub(super) fn new(options: &ClientOptions) -> Self {
-        let mut wanted = options.encodings.clone();
-        wanted.extend(PSEUDO);
-        let level = |first: Encoding, level: Option<u8>| {
-            level.map(|level| Encoding(first.0 + i32::from(level.min(9))))
-        };
-        wanted.extend(level(Encoding::QUALITY_LEVEL_0, options.quality));
-        wanted.extend(level(Encoding::COMPRESS_LEVEL_0, options.compression));
+        let mut decoder = Decoder::new(options.quality.is_some());
+        if options.encodings.contains(&Encoding::TIGHT_WITHOUT_ZLIB) {
+            decoder = decoder.without_zlib();
+        }
         Self {
-            wanted,
+            wanted: wanted(&options.encodings, options.quality, options.compression),
             translator: Translator::new(PixelFormat::RGB888),
-            decoder: Decoder::new(options.quality.is_some()),
+            decoder,
             asked: Asked::Nothing,
             all: true,
             stage: Stage::None,
@@ -147,8 +155,12 @@ impl Updates {
         Ok(())
     }
 
-    fn begin_rect(&mut self, header: RectHeader, size: Size) -> Result<(), ClientError> {
+    /// Begins a rectangle, unless it is `relayed`.
+    fn begin_rect(&mut self, header: RectHeader, relayed: bool, size: Size) -> Result<(), ClientError> {
         let RectHeader { rect, encoding } = header;
+        if relayed {
+            return self.charge(rect.area(), size);
+        }
         if encoding != Encoding::RAW && !self.wanted.contains(&encoding) {
             return Err(ClientError::UnwantedEncoding { encoding, rect });
         }
@@ -173,21 +185,28 @@ impl Updates {
 impl ClientConnection {
     /// Uses what there is of an update's rectangle.
     pub(super) fn consume_rect(&mut self, reader: &mut Reader<'_>) -> Result<(), Stop<ClientError>> {
-        let (left, header) = match self.updates.stage {
+        let (left, header, relayed) = match self.updates.stage {
             Stage::None => return Ok(()),
             Stage::Header(left) => {
                 let mut attempt = *reader;
                 let header = RectHeader::decode(&mut attempt)?;
                 *reader = attempt;
-                self.updates.begin_rect(header, self.canvas.size()).map_err(Stop::Failed)?;
+                let relayed = self.relay.takes(header.encoding);
+                self.updates.begin_rect(header, relayed, self.canvas.size()).map_err(Stop::Failed)?;
                 // A count that means "until the last" stays.
                 let left = if left == RECTS_UNTIL_LAST { left } else { left - 1 };
-                self.updates.stage = Stage::Body(left, header);
-                (left, header)
+                self.updates.stage = Stage::Body(left, header, relayed);
+                (left, header, relayed)
             }
-            Stage::Body(left, header) => (left, header),
+            Stage::Body(left, header, relayed) => (left, header, relayed),
         };
-        let is_last = self.consume_body(reader, header)?;
+        let is_last = if relayed {
+            self.consume_relayed(reader, header)?;
+            self.events.push(ClientEvent::Relayed(header.rect));
+            false
+        } else {
+            self.consume_body(reader, header)?
+        };
         self.updates.stage = Stage::Header(if is_last { 0 } else { left });
         if self.updates.finish_if_complete() {
             self.events.push(ClientEvent::UpdateDone);

@@ -122,8 +122,15 @@ impl TileSource for Canvas {
 
     fn tile<'a>(&self, rect: Rect, buf: &'a mut TileBuf) -> Tile<'a> {
         buf.pixels.clear();
-        buf.pixels.resize(usize::try_from(rect.area()).unwrap_or(0), Colour::BLACK);
         let inside = rect.intersect(self.size.rect());
+        if inside == rect {
+            for y in 0..rect.height {
+                let start = self.at(rect.x, rect.y + y);
+                buf.pixels.extend_from_slice(&self.pixels[start..start + usize::from(rect.width)]);
+            }
+            return Tile::Pixels(&buf.pixels);
+        }
+        buf.pixels.resize(usize::try_from(rect.area()).unwrap_or(0), Colour::BLACK);
         for y in 0..inside.height {
             let start = self.at(inside.x, inside.y + y);
             let row = &self.pixels[start..start + usize::from(inside.width)];

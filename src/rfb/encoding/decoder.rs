@@ -2,7 +2,7 @@
 
 use super::canvas::Canvas;
 use super::tight::Images;
-use super::{DecodeError, Encoding, copyrect, hextile, raw, rre, tight, trle, zlib, zrle};
+use super::{DecodeError, Encoding, copyrect, hextile, jpeg, raw, rre, tight, trle, zlib, zrle};
 use crate::geometry::{Point, Rect};
 use crate::rfb::pixel_format::Translator;
 use crate::rfb::wire::{Reader, Stop};
@@ -18,6 +18,7 @@ pub struct Decoder {
     zrle: Option<Box<zrle::Decoder>>,
     tight: Option<Box<tight::Decoder>>,
     tight_png: Option<Box<tight::Decoder>>,
+    jpeg: Option<Box<jpeg::Decoder>>,
     current: Current,
 }
 
@@ -35,13 +36,22 @@ enum Current {
     Zrle,
     Tight,
     TightPng,
+    Jpeg,
 }
 
 impl Decoder {
     /// A decoder that takes JPEG in Tight rectangles or does not.
     #[must_use]
     pub fn new(jpeg: bool) -> Self {
-        Self { images: Images { jpeg, png: false }, ..Self::default() }
+        Self { images: Images { jpeg, ..Images::default() }, ..Self::default() }
+    }
+
+    /// The same, and it takes Tight rectangles that are not compressed
+    /// ([`Encoding::TIGHT_WITHOUT_ZLIB`]).
+    #[must_use]
+    pub fn without_zlib(mut self) -> Self {
+        self.images.without_zlib = true;
+        self
     }
 
     /// Begins a rectangle in `encoding`. One that is under way is forgotten.
@@ -60,6 +70,10 @@ impl Decoder {
             Encoding::ZRLE => Current::Zrle,
             Encoding::TIGHT => Current::Tight,
             Encoding::TIGHT_PNG => Current::TightPng,
+            Encoding::JPEG => {
+                self.jpeg.get_or_insert_default().begin();
+                Current::Jpeg
+            }
             other => return Err(DecodeError::UnknownEncoding(other)),
         };
         Ok(())
@@ -91,6 +105,7 @@ impl Decoder {
                 let tight = self.tight.get_or_insert_with(|| Box::new(tight::Decoder::new(images)));
                 tight.decode(reader, rect, translator, canvas)?;
             }
+            Current::Jpeg => self.jpeg.get_or_insert_default().decode(reader, rect, canvas)?,
             Current::TightPng => {
                 let images = Images { png: true, ..images };
                 let tight = self.tight_png.get_or_insert_with(|| Box::new(tight::Decoder::new(images)));

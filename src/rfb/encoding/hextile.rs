@@ -6,7 +6,7 @@
 
 use super::canvas::Canvas;
 use super::pixels::{Pixels, with_pixels};
-use super::work::{PALETTE, Work};
+use super::work::{Form, PALETTE, Work};
 use super::{DecodeError, tile_at, tiles};
 use crate::geometry::{Rect, Size};
 use crate::rfb::pixel_format::Translator;
@@ -82,10 +82,7 @@ impl Carried {
         match *tile {
             Tile::Solid(colour) => return self.put_solid::<N>(pixels.value(colour), out),
             Tile::TwoColour { bg, fg, bits } => {
-                let mut rows = [0; 16];
-                for (row, bytes) in rows.iter_mut().zip(bits.chunks_exact(width.div_ceil(8))) {
-                    *row = u16::from_be_bytes([bytes[0], bytes.get(1).copied().unwrap_or(0)]);
-                }
+                let rows = bit_rows(bits, width);
                 if self.put_two_colours::<N>([pixels.value(bg), pixels.value(fg)], rows, size, out) {
                     return;
                 }
@@ -174,24 +171,16 @@ impl Carried {
     /// Any tile, by its wire values in `work.values`. False when raw is shorter; nothing has been appended then.
     fn put_values<const N: usize>(&mut self, size: Size, work: &mut Work, out: &mut Vec<u8>) -> bool {
         let width = usize::from(size.width);
-        if !work.find_palette(PALETTE) {
-            return false;
-        }
-        match work.palette[..] {
-            [] => return false,
-            [value] => {
+        match work.classify(width, PALETTE) {
+            Form::Many => return false,
+            Form::Solid(value) => {
                 self.put_solid::<N>(value, out);
                 return true;
             }
-            [background, foreground] => {
-                let mut rows = [0; 16];
-                for (row, indices) in rows.iter_mut().zip(work.indices.chunks(width)) {
-                    let ones = indices.iter().fold(0, |row, index| row << 1 | u16::from(*index));
-                    *row = ones << (16 - size.width);
-                }
-                return self.put_two_colours::<N>([background, foreground], rows, size, out);
+            Form::Two(values) => {
+                return self.put_two_colours::<N>(values, bit_rows(&work.bits, width), size, out);
             }
-            _ => {}
+            Form::Few => {}
         }
         let mut counts = [0u16; PALETTE];
         work.indices.iter().for_each(|index| counts[usize::from(*index)] += 1);
@@ -212,6 +201,15 @@ impl Carried {
         }
         true
     }
+}
+
+/// Rows of bits, each starting on a byte, as numbers.
+fn bit_rows(bits: &[u8], width: usize) -> [u16; 16] {
+    let mut rows = [0; 16];
+    for (row, bytes) in rows.iter_mut().zip(bits.chunks_exact(width.div_ceil(8).max(1))) {
+        *row = u16::from_be_bytes([bytes[0], bytes.get(1).copied().unwrap_or(0)]);
+    }
+    rows
 }
 
 /// Covers the set bits by rectangles: each run of a row, as far down as the rows below have it too. `None` when

@@ -22,6 +22,11 @@ impl Encoder {
         Self { stream: Compressor::with_level(level) }
     }
 
+    /// Goes on at another level.
+    pub(super) fn set_level(&mut self, level: u8) {
+        self.stream.set_level(level);
+    }
+
     /// Appends the body of `rect`; `portion` is memory to work in.
     pub(super) fn encode(
         &mut self,

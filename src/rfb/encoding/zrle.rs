@@ -6,7 +6,7 @@
 use super::canvas::Canvas;
 use super::pixels::{Pixels, with_compressed_pixels};
 use super::unpacked::Unpacked;
-use super::work::{PALETTE, Work, runs};
+use super::work::{Form, PALETTE, Work, count_changes, runs};
 use super::{DecodeError, tile_at, tiles};
 use crate::geometry::Rect;
 use crate::rfb::deflate::{Compressor, Decompressor};
@@ -46,6 +46,11 @@ impl Encoder {
     /// The beginning of a connection's stream, at one of zlib's compression levels.
     pub(super) fn new(level: u8) -> Self {
         Self { stream: Compressor::with_level(level) }
+    }
+
+    /// Goes on at another level.
+    pub(super) fn set_level(&mut self, level: u8) {
+        self.stream.set_level(level);
     }
 
     /// Appends the body of `rect`.
@@ -161,19 +166,20 @@ fn two_colours<const N: usize>(
     let stride = width.div_ceil(8);
     let used = u64::MAX << (64 - width.clamp(1, 64));
     let rows = || bits.chunks_exact(stride).take(height).map(|row| row_bits(row) & used);
-    let (mut ones, mut changes) = (0usize, 0usize);
+    let (mut changes, mut any, mut all) = (0usize, 0, u64::MAX);
     let mut last = u64::from(bits.first().is_some_and(|byte| byte & 0x80 != 0));
     for row in rows() {
         // A bit of `change` is set where a pixel differs from the one before it, in the row above at the left edge.
         let change = (row ^ (row >> 1 | last << 63)) & used;
         changes += usize::try_from(change.count_ones()).unwrap_or(0);
-        ones += usize::try_from(row.count_ones()).unwrap_or(0);
+        any |= row;
+        all &= row | !used;
         last = row >> (64 - width.clamp(1, 64)) & 1;
     }
-    if palette[0] == palette[1] || ones == 0 {
+    if palette[0] == palette[1] || any == 0 {
         return solid::<N>(palette[0], out);
     }
-    if ones == width * height {
+    if all == u64::MAX {
         return solid::<N>(palette[1], out);
     }
     // Every run takes a byte for its colour and one for its length; the lengths over 255 take some more.
@@ -206,8 +212,7 @@ fn two_colours<const N: usize>(
 /// About how many bytes `indices` take as runs: one for a pixel that stands alone, two and one more for every 255 pixels for
 /// others.
 fn run_bytes(indices: &[u8]) -> usize {
-    let changes = indices.windows(2).filter(|pair| pair[0] != pair[1]).count();
-    let alone = indices.windows(3).filter(|three| three[0] != three[1] && three[1] != three[2]).count();
+    let (changes, alone) = count_changes(indices);
     2 * (changes + 1) - alone + indices.len() / 255
 }
 
@@ -258,15 +263,19 @@ fn few_colours<const N: usize>(palette: &[u32], indices: &[u8], width: usize, ou
 
 /// The shortest form for `work.values`.
 fn any_colours<const N: usize>(width: usize, work: &mut Work) {
-    if work.find_palette(PALETTE) {
-        return match work.palette[..] {
-            [] => {}
-            [value] => solid::<N>(value, &mut work.packed),
-            _ => few_colours::<N>(&work.palette, &work.indices, width, &mut work.packed),
-        };
+    match work.classify(width, PALETTE) {
+        Form::Solid(value) => return solid::<N>(value, &mut work.packed),
+        Form::Two(palette) => {
+            let height = work.values.len() / width.max(1);
+            return two_colours::<N>(palette, &work.bits, width, height, &mut work.packed);
+        }
+        Form::Few => return few_colours::<N>(&work.palette, &work.indices, width, &mut work.packed),
+        Form::Many => {}
     }
     // A run takes its pixel and a byte, and one more for every 255 pixels.
-    let changes = work.values.windows(2).filter(|pair| pair[0] != pair[1]).count();
+    let next = work.values.get(1..).unwrap_or_default();
+    let changes: u32 = work.values.iter().zip(next).map(|(a, b)| u32::from(a != b)).sum();
+    let changes = usize::try_from(changes).unwrap_or(usize::MAX);
     let as_runs = (changes + 1) * (N + 1) + work.values.len() / 255;
     if as_runs < work.values.len() * N {
         work.packed.put_u8(PLAIN_RLE);

@@ -3,6 +3,7 @@
 use super::super::pixel_format::{PixelFormat, PixelFormatError};
 use super::super::security::SecurityType;
 use super::super::wire::{Reader, Stop, Writer};
+use super::vencrypt;
 use crate::geometry::Size;
 
 /// The bytes of a version line.
@@ -92,6 +93,26 @@ pub enum HandshakeError {
     /// A number that is no security result.
     #[error("security result {0}; 0, 1 or 2 wanted")]
     UnknownResult(u32),
+    /// A version of VeNCrypt other than 0.2.
+    #[error("VeNCrypt version {major}.{minor}; 0.2 wanted")]
+    VeNCryptVersion {
+        /// The major version.
+        major: u8,
+        /// The minor version.
+        minor: u8,
+    },
+    /// A name or password is too long.
+    #[error(
+        "name of {user} and password of {password} bytes; at most {} and {} wanted",
+        vencrypt::USER_BYTES,
+        vencrypt::PASSWORD_BYTES
+    )]
+    CredentialsTooLong {
+        /// The name's length.
+        user: u32,
+        /// The password's length.
+        password: u32,
+    },
     /// The server's pixel format makes no sense.
     #[error("bad pixel format")]
     PixelFormat(#[from] PixelFormatError),

@@ -9,6 +9,8 @@ mod clipboard;
 mod fence;
 pub mod handshake;
 pub mod server;
+pub mod tight;
+pub mod vencrypt;
 mod xvp;
 
 pub use client::{ClientForms, ClientMessage, ClientMessageError};

@@ -1,7 +1,16 @@
-//! Security types (RFC 6143 §7.2): how a viewer proves that it may connect.
+//! Security types (RFC 6143 §7.2 and the community's specification): how a viewer proves that it may connect, and how a
+//! server proves who it is.
+//!
+//! [`Security`] is what a server asks for. Passwords are compared in constant time and wiped when dropped.
 
 pub mod backoff;
+mod credentials;
+mod offer;
+pub mod tls;
 pub mod vnc_auth;
+
+pub use credentials::Credentials;
+pub use offer::{Choice, ChoiceError, Method, Security};
 
 use zeroize::Zeroize;
 
@@ -19,6 +28,8 @@ impl SecurityType {
     pub const NONE: Self = Self(1);
     /// Challenge and response by DES.
     pub const VNC_AUTH: Self = Self(2);
+    /// TightVNC's wrapping of the above, with lists of what the server can do.
+    pub const TIGHT: Self = Self(16);
     /// An umbrella for TLS and others.
     pub const VENCRYPT: Self = Self(19);
 }
@@ -48,26 +59,6 @@ impl Drop for Password {
 impl std::fmt::Debug for Password {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Password(..)")
-    }
-}
-
-/// What a server asks of its viewers.
-#[derive(Debug, Clone)]
-pub enum Security {
-    /// Nothing: [`SecurityType::NONE`].
-    None,
-    /// The VNC password: [`SecurityType::VNC_AUTH`].
-    VncAuth(Password),
-}
-
-impl Security {
-    /// The one security type that is offered.
-    #[must_use]
-    pub fn offer(&self) -> SecurityType {
-        match self {
-            Self::None => SecurityType::NONE,
-            Self::VncAuth(_) => SecurityType::VNC_AUTH,
-        }
     }
 }
 

@@ -3,8 +3,10 @@
 use crate::geometry::{Point, Rect, Region, Size};
 use crate::keysym::Keysym;
 use crate::rfb::message::handshake::HandshakeError;
+use crate::rfb::message::vencrypt::Subtype;
 use crate::rfb::message::{ClientMessageError, ClipboardError};
-use crate::rfb::security::{Security, SecurityType};
+use crate::rfb::security::tls::TlsError;
+use crate::rfb::security::{Credentials, Security, SecurityType};
 
 /// What a server tells a new viewer.
 #[derive(Debug, Clone)]
@@ -16,7 +18,7 @@ pub struct ServerOptions {
     pub size: Size,
     /// What a viewer must prove.
     pub security: Security,
-    /// Unpredictable bytes for [`Security::VncAuth`], fresh for every connection.
+    /// Unpredictable bytes for VNC authentication, fresh for every connection.
     pub challenge: [u8; 16],
 }
 
@@ -53,6 +55,10 @@ pub enum ServerEvent {
         /// Pixels from the upper edge, below the framebuffer's height.
         y: u16,
     },
+    /// The viewer has given a name and a password (VeNCrypt X509Plain). The driver answers by
+    /// [`ServerConnection::decide_login`](super::ServerConnection::decide_login), now or later; until then the viewer
+    /// waits, and must not say anything.
+    Login(Credentials),
     /// The viewer's clipboard has this text now; line ends are `\n`.
     CutText(String),
     /// The viewer asks for something to be done with the machine (xvp); only after
@@ -86,16 +92,50 @@ pub enum ServerError {
     #[error("viewer broke the handshake: {0}")]
     Handshake(#[from] HandshakeError),
     /// The viewer chose a security type that it was not offered.
-    #[error("viewer chose security type {}, offered was {}", chosen.0, offered.0)]
+    #[error("viewer chose security type {}, offered was {:?}", chosen.0, .offered.iter().map(|kind| kind.0).collect::<Vec<_>>())]
     SecurityNotOffered {
         /// What it chose.
         chosen: SecurityType,
         /// What it was offered.
-        offered: SecurityType,
+        offered: Vec<SecurityType>,
     },
+    /// The viewer chose a subtype of VeNCrypt that it was not offered.
+    #[error("viewer chose VeNCrypt subtype {}, offered was {:?}", chosen.0, .offered.iter().map(|kind| kind.0).collect::<Vec<_>>())]
+    SubtypeNotOffered {
+        /// What it chose.
+        chosen: Subtype,
+        /// What it was offered.
+        offered: Vec<Subtype>,
+    },
+    /// The viewer chose an authentication of the Tight security type that it was not offered.
+    #[error("viewer chose Tight authentication {chosen}, offered was {offered:?}")]
+    TightNotOffered {
+        /// The code that it chose.
+        chosen: i32,
+        /// The codes that it was offered.
+        offered: Vec<i32>,
+    },
+    /// The viewer speaks version 3.3, in which the server decrees the security type, and can do none that is allowed.
+    #[error("viewer speaks RFB 3.3, which has none of the security types that are allowed")]
+    TooOldForSecurity,
+    /// The viewer broke the TLS of a VeNCrypt subtype.
+    #[error("viewer broke VeNCrypt: {0}")]
+    Tls(#[from] TlsError),
     /// The viewer does not know the password.
     #[error("viewer gave a wrong password")]
     WrongPassword,
+    /// The driver did not accept the viewer's name and password.
+    #[error("viewer gave a wrong name or password")]
+    WrongLogin,
+    /// The viewer went on before it was told whether it may.
+    #[error("viewer sent {bytes} bytes before its login was decided")]
+    EarlyBytes {
+        /// How many, at least.
+        bytes: usize,
+    },
+    /// The viewer closed the connection where it had to say more.
+    #[error("viewer closed the connection {0}")]
+    ClosedEarly(Place),
     /// The viewer sent a message that does not exist.
     #[error("viewer broke the protocol: {0}")]
     Message(#[from] ClientMessageError),
@@ -108,6 +148,26 @@ pub enum ServerError {
     /// The driver went on after an error.
     #[error("the connection has ended with an earlier error")]
     Ended,
+}
+
+/// Where in the handshake a viewer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Place {
+    /// Nothing was heard of it.
+    #[error("before its version")]
+    Version,
+    /// It has to choose what to prove.
+    #[error("before its choice of a security type")]
+    Choice,
+    /// VeNCrypt's TLS is being set up.
+    #[error("in the TLS handshake")]
+    Tls,
+    /// It has to prove something.
+    #[error("before it has authenticated itself")]
+    Proof,
+    /// It may come in, and has to say so.
+    #[error("before its ClientInit")]
+    ClientInit,
 }
 
 /// What has changed on a screen since the last [`ServerConnection::update`](super::ServerConnection::update) that

@@ -98,7 +98,7 @@ impl ServerConnection {
 
     /// Writes a message, behind the update that is under way.
     pub(super) fn say(&mut self, message: &ServerMessage<'_>) -> Result<(), ServerError> {
-        let unread = self.output.len() + self.deferred.len();
+        let unread = self.unsent() + self.deferred.len();
         if unread >= UNREAD_BYTES {
             return Err(ServerError::UnreadAnswers(unread));
         }

@@ -1,15 +1,18 @@
 //! The server side of an RFB connection: one viewer's state machine.
 //!
-//! Split by sub-protocol: `handshake`, `messages` (what the viewer sends afterwards), `update` (what it is sent),
-//! `wishes` (what it understands).
+//! Split by sub-protocol: `input` (through TLS, if there is TLS, to the others), `handshake`, `messages` (what the viewer
+//! sends afterwards), `update` (what it is sent), `wishes` (what it understands).
 //!
-//! Deviations from RFC 6143: LastRect is never needed, because an update's rectangles are counted before any of it is
-//! sent; an update that changes the size carries nothing else, as the community's specification advises.
+//! LastRect is sent to viewers that know it, where an update is written in portions: what is still to come then may become
+//! any number of rectangles. Smaller updates are counted. Deviation from RFC 6143: an update that changes the size
+//! carries nothing else, as the community's specification advises.
 
 mod clipboard;
 mod event;
 mod handshake;
+mod input;
 mod messages;
+mod relay;
 mod update;
 mod wishes;
 
@@ -17,17 +20,19 @@ use std::collections::VecDeque;
 
 pub use super::encoding::pseudo::{CursorImage, LedState};
 pub use event::{
-    Damage, PowerRequest, ResizeRefusal, ServerError, ServerEvent, ServerOptions, UpdateOutcome,
+    Damage, Place, PowerRequest, ResizeRefusal, ServerError, ServerEvent, ServerOptions, UpdateOutcome,
 };
 
-use super::message::handshake::{ServerInit, bounded_text};
-use super::message::{ClientForms, ClientMessage, ServerMessage, Xvp};
-use super::pixel_format::PixelFormat;
+use super::encoding::Encoding;
+use super::message::handshake::bounded_text;
+use super::message::{ClientForms, ServerMessage, Xvp};
+use super::relay::{RelayOffer, Relayed};
+use super::security::tls::TlsChannel;
 use super::tile::TileSource;
-use super::wire::{Reader, Stop};
 use crate::geometry::{Region, Size};
 use clipboard::Clipboard;
 use handshake::Handshake;
+pub use handshake::refusal;
 use update::Updates;
 
 /// The most moves of pixels that an update sends as such; what further ones moved is painted.
@@ -36,9 +41,6 @@ pub const COPIES: usize = 256;
 /// When the output holds this many bytes, a bell is not rung and cut text waits: a viewer that does not read shall
 /// not pile them up.
 const ASIDE_BYTES: usize = 64 * 1024;
-
-/// An input buffer larger than this is given back when it is empty; only long cut text needs more.
-const KEPT_INPUT_BYTES: usize = 4096;
 
 /// How far a connection has come.
 enum Phase {
@@ -55,7 +57,7 @@ enum Phase {
 /// or a request came, and the output has been drained, it calls [`update`](Self::update). How long the handshake may
 /// take is the driver's business; until [`is_ready`](Self::is_ready) nothing but the handshake is answered.
 ///
-/// Memory: about 4 KiB, and 272 KiB more for each compressed stream in use (ZRLE has one, Tight
+/// Memory: about 4 KiB, with TLS some 20 KiB more and the output twice for a moment, and 272 KiB more for each compressed stream in use (ZRLE has one, Tight
 /// one to three). The input buffer holds at most one message, 1 MiB
 /// of cut text being the longest; the output grows by at most about 1.3 MiB a call of `update`, by the server's name
 /// or by cut text, of which up to 1 MiB is kept while a viewer may ask for it. An error ends the connection for good.
@@ -65,7 +67,11 @@ pub struct ServerConnection {
     input: Vec<u8>,
     /// How many more bytes of a message to throw away.
     skip: usize,
+    /// What goes to the viewer, before TLS where there is TLS.
     output: Vec<u8>,
+    tls: Option<TlsChannel>,
+    /// The viewer has proven that it knows a password.
+    proven: bool,
     events: VecDeque<ServerEvent>,
     name: String,
     forms: ClientForms,
@@ -95,6 +101,8 @@ impl ServerConnection {
             input: Vec::new(),
             skip: 0,
             output,
+            tls: None,
+            proven: false,
             events: VecDeque::new(),
             name: bounded_text(&options.name).to_owned(),
             forms: ClientForms::default(),
@@ -110,70 +118,6 @@ impl ServerConnection {
         }
     }
 
-    /// Takes bytes from the viewer. On an error, send what the output holds (it may say why), then close.
-    ///
-    /// # Errors
-    /// When the viewer broke the protocol or failed to authenticate; the connection has ended then.
-    pub fn handle_input(&mut self, bytes: &[u8]) -> Result<(), ServerError> {
-        let mut held = std::mem::take(&mut self.input);
-        let result = if held.is_empty() {
-            self.consume(bytes).map(|consumed| held.extend_from_slice(&bytes[consumed..]))
-        } else {
-            held.extend_from_slice(bytes);
-            self.consume(&held).map(|consumed| drop(held.drain(..consumed)))
-        };
-        if held.is_empty() && held.capacity() > KEPT_INPUT_BYTES {
-            held = Vec::new();
-        }
-        self.input = held;
-        if result.is_err() {
-            self.phase = Phase::Ended;
-            self.input = Vec::new();
-        }
-        result
-    }
-
-    /// Handles all whole messages at the front of `bytes`; returns their length.
-    fn consume(&mut self, bytes: &[u8]) -> Result<usize, ServerError> {
-        let mut reader = Reader::new(bytes);
-        loop {
-            if self.skip > 0 {
-                let count = self.skip.min(reader.rest().len());
-                // There are as many.
-                let _ = reader.skip(count);
-                self.skip -= count;
-            }
-            let mut attempt = reader;
-            match self.consume_one(&mut attempt) {
-                Ok(()) => reader = attempt,
-                Err(Stop::NeedMore) => return Ok(reader.consumed()),
-                Err(Stop::Failed(error)) => return Err(error),
-            }
-        }
-    }
-
-    fn consume_one(&mut self, reader: &mut Reader<'_>) -> Result<(), Stop<ServerError>> {
-        match &mut self.phase {
-            Phase::Handshake(handshake) => {
-                if let Some(init) = handshake.step(reader, &mut self.output)? {
-                    self.phase = Phase::Ready;
-                    let size = self.updates.start();
-                    let name = self.name.clone();
-                    ServerInit { size, format: PixelFormat::RGB888, name }.encode(&mut self.output);
-                    self.events.push_back(ServerEvent::Ready { shared: init.shared });
-                }
-                Ok(())
-            }
-            Phase::Ready => {
-                let message =
-                    ClientMessage::decode(reader, self.forms).map_err(|stop| stop.map(Into::into))?;
-                self.handle_message(message).map_err(Stop::Failed)?;
-                Ok(())
-            }
-            Phase::Ended => Err(Stop::Failed(ServerError::Ended)),
-        }
-    }
-
     /// The next thing that the viewer did.
     pub fn poll_event(&mut self) -> Option<ServerEvent> {
         self.events.pop_front()
@@ -181,7 +125,18 @@ impl ServerConnection {
 
     /// Bytes for the viewer; the driver drains it.
     pub fn output(&mut self) -> &mut Vec<u8> {
-        &mut self.output
+        match &mut self.tls {
+            Some(tls) => {
+                tls.seal(&mut self.output);
+                tls.wire()
+            }
+            None => &mut self.output,
+        }
+    }
+
+    /// The bytes that the driver has not drained, about.
+    fn unsent(&self) -> usize {
+        self.output.len() + self.tls.as_ref().map_or(0, TlsChannel::unsent)
     }
 
     /// True from the viewer's ClientInit on, until an error.
@@ -199,7 +154,7 @@ impl ServerConnection {
 
     /// True when the next continuous update has to wait.
     fn must_drain(&self) -> bool {
-        self.updates.is_continuous() && !self.updates.is_partial() && !self.output.is_empty()
+        self.updates.is_continuous() && !self.updates.is_partial() && self.unsent() > 0
     }
 
     /// What the viewer shall get whatever the damage: areas that it asked for not incrementally, and what an
@@ -252,7 +207,7 @@ impl ServerConnection {
 
     /// Rings the viewer's bell. A viewer that is far behind is not rung.
     pub fn bell(&mut self) {
-        self.bell_due = self.is_ready() && self.output.len() < ASIDE_BYTES;
+        self.bell_due = self.is_ready() && self.unsent() < ASIDE_BYTES;
         self.flush_asides();
     }
 
@@ -277,9 +232,46 @@ impl ServerConnection {
         self.xvp_enabled = true;
     }
 
+    /// Keeps the streams of the encoding that the viewer wants most for rectangles of another server, where there is
+    /// something else for our own pictures. Off at first; to be called with the connection.
+    pub fn keep_streams(&mut self) {
+        self.updates.streams.keep = true;
+    }
+
+    /// What the viewer could take of another server's rectangles now, if those are in our own native format
+    /// ([`PixelFormat::RGB888`](super::pixel_format::PixelFormat::RGB888)).
+    #[must_use]
+    pub fn relay_offer(&self) -> Option<RelayOffer> {
+        self.updates.relay_offer().filter(|_| self.is_ready())
+    }
+
+    /// Gives the streams of an encoding to another server, for good: our own pictures are never sent in it any more, and
+    /// what [`relay`](Self::relay) is given must be all of that server's rectangles in it from the first one on.
+    pub fn give_streams(&mut self, encoding: Encoding) {
+        self.updates.give_streams(encoding);
+    }
+
+    /// True when the viewer has all that [`update`](Self::update) has to say, and was told the size.
+    #[must_use]
+    pub fn is_even(&self) -> bool {
+        self.is_ready() && self.updates.is_even()
+    }
+
+    /// Passes on another server's rectangles, as one update, if the viewer wants one of its whole framebuffer and
+    /// [`is_even`](Self::is_even). They are taken out of `relayed` then.
+    pub fn relay(&mut self, relayed: &mut Relayed) -> UpdateOutcome {
+        if !self.is_ready() || self.must_drain() {
+            return UpdateOutcome::Nothing;
+        }
+        self.flush_asides();
+        let outcome = self.updates.relay(relayed, &self.name, &mut self.output);
+        self.forms.extended_buttons |= self.updates.buttons_acknowledged();
+        outcome
+    }
+
     /// The answer "no", or "it failed", to [`ServerEvent::Power`]. There is none for "yes".
     pub fn refuse_power(&mut self) {
-        if self.xvp_told && self.output.len() < ASIDE_BYTES {
+        if self.xvp_told && self.unsent() < ASIDE_BYTES {
             let fail = ServerMessage::Xvp(Xvp { version: Xvp::VERSION, code: Xvp::FAIL });
             let partial = self.updates.is_partial();
             fail.encode(if partial { &mut self.deferred } else { &mut self.output });
@@ -316,7 +308,7 @@ impl ServerConnection {
 
     /// Appends what must not stand inside an update and need not be in one.
     fn flush_asides(&mut self) {
-        if self.updates.is_partial() || self.output.len() >= ASIDE_BYTES {
+        if self.updates.is_partial() || self.unsent() >= ASIDE_BYTES {
             return;
         }
         if std::mem::take(&mut self.bell_due) {

@@ -7,12 +7,15 @@
 
 use super::COPIES;
 use super::event::{Damage, UpdateOutcome};
+use super::relay::Streams;
 use super::wishes::{CursorForm, Wishes};
 use crate::geometry::{Point, Rect, Region, Size};
 use crate::rfb::encoding::pseudo::{self, CursorImage, LayoutReason, LedState};
 use crate::rfb::encoding::{Encoder, Encoding, PictureEncoding, copyrect, tight};
+use crate::rfb::message::server::RECTS_UNTIL_LAST;
 use crate::rfb::message::{RectHeader, Screen, ServerMessage};
 use crate::rfb::pixel_format::{ColourModel, PixelFormat, Translator, cube_entry};
+use crate::rfb::plan::{Cost, merge};
 use crate::rfb::tile::TileSource;
 
 /// An update's next portion waits when the output holds this many bytes.
@@ -60,6 +63,8 @@ struct Flight {
     /// What is left of it, the last one first.
     pieces: Vec<Rect>,
     encoding: PictureEncoding,
+    /// The header tells no number of rectangles: LastRect ends them.
+    until_last: bool,
 }
 
 /// One viewer's updates.
@@ -87,6 +92,7 @@ pub(super) struct Updates {
     owed: Region,
     flight: Option<Flight>,
     encoder: Encoder,
+    pub(super) streams: Streams,
 }
 
 impl Updates {
@@ -109,6 +115,7 @@ impl Updates {
             owed: Region::new(),
             flight: None,
             encoder: Encoder::default(),
+            streams: Streams::default(),
         }
     }
 
@@ -145,12 +152,12 @@ impl Updates {
         self.buttons_told
     }
 
-    fn resize_due(&self) -> bool {
+    pub(super) fn resize_due(&self) -> bool {
         self.viewer_size != self.screen_size && self.wishes.resizes()
     }
 
     /// How many rectangles of news the next update with pixels has.
-    fn news_rects(&self) -> u16 {
+    pub(super) fn news_rects(&self) -> u16 {
         let News { layout: _, name, cursor, leds, extended_key, extended_buttons } = &self.news;
         u16::from(*name)
             + u16::from(*cursor)
@@ -168,7 +175,9 @@ impl Updates {
     }
 
     pub(super) fn set_encodings(&mut self, encodings: &[Encoding]) {
-        self.wishes = Wishes::new(encodings);
+        let native = self.format() == PixelFormat::RGB888;
+        let (picture, relay) = self.streams.choose(encodings, native, self.encoder.has_begun_zrle());
+        self.wishes = Wishes { picture, relay, ..Wishes::new(encodings) };
         let Self { wishes, news, .. } = self;
         // A viewer may resize only after it has seen an ExtendedDesktopSize; the keys and buttons alike.
         match (wishes.extended_desktop_size, self.layout_told) {
@@ -185,6 +194,36 @@ impl Updates {
 
     pub(super) fn wishes(&self) -> &Wishes {
         &self.wishes
+    }
+
+    /// The pixel format that the next update has.
+    pub(super) fn format(&self) -> PixelFormat {
+        self.next_format.unwrap_or(*self.translator.format())
+    }
+
+    /// True when the next update has to be one without pixels.
+    pub(super) fn is_bare_due(&self) -> bool {
+        self.resize_due() || self.news.layout.is_some()
+    }
+
+    /// True when nothing is to be sent whatever the damage.
+    pub(super) fn owes_nothing(&self) -> bool {
+        self.requested.is_empty() && self.owed.is_empty()
+    }
+
+    /// False when an update of less than `area` is asked for.
+    pub(super) fn asks_for_all_of(&self, area: Rect) -> bool {
+        self.asked.is_none_or(|asked| asked.contains(area))
+    }
+
+    /// Counts the request as answered if it is one of all of `area`.
+    pub(super) fn take_request_of(&mut self, area: Rect) -> bool {
+        let takes = self.asked.is_some_and(|asked| asked.contains(area));
+        if takes {
+            self.asked = None;
+            self.keep_asking();
+        }
+        takes
     }
 
     pub(super) fn is_continuous(&self) -> bool {
@@ -324,6 +363,8 @@ impl Updates {
             return UpdateOutcome::Nothing;
         }
         pieces.drain(PIECES.min(pieces.len())..).for_each(|piece| rest.add(piece));
+        // What was asked for as it is stays longer than what has only changed, as a rule.
+        let whole = !self.requested.is_empty();
         self.asked = None;
         self.requested.clear();
         self.owed = rest;
@@ -338,12 +379,20 @@ impl Updates {
             copyrect::encode(from, out);
         }
         pieces.reverse();
-        self.flight = Some(Flight { pieces, encoding: self.wishes.picture });
-        self.encoder.set_level(self.wishes.level);
-        self.encoder.set_quality(self.wishes.quality);
+        self.flight = Some(Flight { pieces, encoding: self.wishes.picture, until_last: false });
+        let level = self.wishes.level;
+        // Pixels as they are rely on the compressor for all; they would grow by half.
+        let keep = whole || !source.has_pixels() || self.wishes.picture == PictureEncoding::Zlib;
+        self.encoder.set_level(if keep { level } else { level.for_changes() });
+        self.encoder.set_quality(self.wishes.quality, self.wishes.jpeg);
         let (outcome, more) = self.fly(source, out, MORE_RECTS);
-        // Only now it is known how many rectangles the pieces have become.
-        let count = u16::try_from(count + more).unwrap_or(u16::MAX);
+        // Only now it is known how many rectangles the pieces have become; those that are still to come may become
+        // several only if they need not be counted.
+        let mut count = u16::try_from(count + more).unwrap_or(u16::MAX);
+        if let Some(flight) = self.flight.as_mut().filter(|_| self.wishes.last_rect) {
+            flight.until_last = true;
+            count = RECTS_UNTIL_LAST;
+        }
         out[header + RECTS_AT..][..2].copy_from_slice(&count.to_be_bytes());
         outcome
     }
@@ -385,7 +434,7 @@ impl Updates {
     }
 
     /// Encodes pieces until the update is complete or its output is large. As long as there were fewer than `more`
-    /// additional rectangles, pieces may become several; returns how many were added.
+    /// additional rectangles, or when they are not counted, pieces may become several; returns how many were added.
     fn fly(&mut self, source: &dyn TileSource, out: &mut Vec<u8>, more: usize) -> (UpdateOutcome, usize) {
         let mut added = 0;
         while let Some(flight) = &mut self.flight {
@@ -396,8 +445,8 @@ impl Updates {
                 self.flight = None;
                 break;
             };
-            let encoding = flight.encoding;
-            if added < more {
+            let Flight { encoding, until_last, .. } = *flight;
+            if added < more || until_last {
                 let count = self.encoder.encode_rects(encoding, source, rect, &self.translator, out);
                 added += usize::from(count).saturating_sub(1);
             } else {
@@ -406,13 +455,16 @@ impl Updates {
             }
             if flight.pieces.is_empty() {
                 self.flight = None;
+                if until_last {
+                    pseudo::encode_bare(Encoding::LAST_RECT, out);
+                }
             }
         }
         (UpdateOutcome::Complete, added)
     }
 
     /// Changes to the pixel format that the viewer set last, and tells it the colours if it wants a map.
-    fn apply_format(&mut self, out: &mut Vec<u8>) {
+    pub(super) fn apply_format(&mut self, out: &mut Vec<u8>) {
         let Some(format) = self.next_format.take() else { return };
         if format != *self.translator.format() {
             self.translator = Translator::new(format);
@@ -460,7 +512,7 @@ impl Updates {
         }
     }
 
-    fn write_news(&mut self, name: &str, out: &mut Vec<u8>) {
+    pub(super) fn write_news(&mut self, name: &str, out: &mut Vec<u8>) {
         let News { layout: _, name: renamed, cursor, leds, extended_key, extended_buttons } =
             std::mem::take(&mut self.news);
         if renamed {
@@ -492,16 +544,16 @@ impl Updates {
 
 /// The rectangles of a region, from the top down, cut so that none is too large for one portion.
 fn split(region: &Region, encoding: PictureEncoding) -> Vec<Rect> {
-    let (most, grid) = match encoding {
-        PictureEncoding::Raw => (PLAIN_PIXELS, 1),
-        PictureEncoding::Hextile | PictureEncoding::Trle => (PLAIN_PIXELS, 16),
-        PictureEncoding::Rre => (RRE_PIXELS, 16),
-        PictureEncoding::Zlib => (COMPRESSED_PIXELS, 1),
-        PictureEncoding::Zrle => (COMPRESSED_PIXELS, 64),
-        PictureEncoding::Tight | PictureEncoding::TightPng => (COMPRESSED_PIXELS, 16),
-        PictureEncoding::CoRre => (RRE_PIXELS, 16),
+    let (most, grid, cost) = match encoding {
+        PictureEncoding::Raw => (PLAIN_PIXELS, 1, Cost::RAW),
+        PictureEncoding::Hextile | PictureEncoding::Trle => (PLAIN_PIXELS, 16, Cost::PLAIN),
+        PictureEncoding::Rre => (RRE_PIXELS, 16, Cost::PLAIN),
+        PictureEncoding::Zlib => (COMPRESSED_PIXELS, 1, Cost::COMPRESSED),
+        PictureEncoding::Zrle => (COMPRESSED_PIXELS, 64, Cost::COMPRESSED),
+        PictureEncoding::Tight | PictureEncoding::TightPng => (COMPRESSED_PIXELS, 16, Cost::COMPRESSED),
+        PictureEncoding::CoRre => (RRE_PIXELS, 16, Cost::PLAIN),
     };
-    let mut rects = region.rects().to_vec();
+    let mut rects = merge(region.rects().to_vec(), cost);
     rects.sort_unstable_by_key(|rect| (rect.y, rect.x));
     let mut pieces = Vec::with_capacity(rects.len());
     for rect in rects {

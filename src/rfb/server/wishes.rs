@@ -1,6 +1,7 @@
 //! What a viewer understands, from its last SetEncodings (RFC 6143 §7.5.2).
 
 use crate::rfb::encoding::{Encoding, Level, PictureEncoding, Quality};
+use crate::rfb::relay::RelayOffer;
 
 /// The rectangle that carries a cursor to a viewer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,10 +20,15 @@ pub(super) enum CursorForm {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Wishes {
     pub(super) picture: PictureEncoding,
+    /// What another server's rectangles may be in.
+    pub(super) relay: Option<RelayOffer>,
     pub(super) level: Level,
     /// How photographic contents may lose something, if they may.
     pub(super) quality: Option<Quality>,
+    /// Photographic contents go as JPEG rectangles: no other encoding for pictures is wanted more, and a quality is named.
+    pub(super) jpeg: bool,
     pub(super) copy_rect: bool,
+    pub(super) last_rect: bool,
     pub(super) desktop_size: bool,
     pub(super) extended_desktop_size: bool,
     pub(super) desktop_name: bool,
@@ -43,9 +49,12 @@ impl Wishes {
         let has = |encoding| encodings.contains(&encoding);
         Self {
             picture: PictureEncoding::preferred(encodings),
+            relay: None,
             level: Level::asked(encodings).unwrap_or_default(),
             quality: Quality::asked(encodings),
+            jpeg: prefers_jpeg(encodings),
             copy_rect: has(Encoding::COPY_RECT),
+            last_rect: has(Encoding::LAST_RECT),
             desktop_size: has(Encoding::DESKTOP_SIZE),
             extended_desktop_size: has(Encoding::EXTENDED_DESKTOP_SIZE),
             desktop_name: has(Encoding::DESKTOP_NAME),
@@ -71,6 +80,13 @@ impl Wishes {
     pub(super) fn resizes(&self) -> bool {
         self.desktop_size || self.extended_desktop_size
     }
+}
+
+/// True when JPEG stands before all other encodings for pictures.
+fn prefers_jpeg(encodings: &[Encoding]) -> bool {
+    let before = encodings.iter().take_while(|wish| **wish != Encoding::JPEG);
+    encodings.contains(&Encoding::JPEG)
+        && PictureEncoding::wished(&before.copied().collect::<Vec<_>>()).next().is_none()
 }
 
 impl Default for Wishes {

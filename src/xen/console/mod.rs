@@ -5,13 +5,15 @@
 //!   both see every byte.
 //! * **own**: map the console ring and bind its event channel in place of xenconsoled.
 //!
-//! Draining never waits: not for the program that reads our pty, not for input that the guest does not take.
+//! Draining never waits: not for the program that reads our pty, not for input that the guest does not take. It rests for a
+//! moment where a pty brings line after line (`pace.rs`).
 
 mod backlog;
 mod devpts;
 mod error;
 mod in_flight;
 mod own;
+mod pace;
 mod pty;
 mod published;
 mod ring;
@@ -96,7 +98,7 @@ impl Console {
     /// Opens the pty that somebody else publishes and accepts to share it. It is made raw if it is not.
     ///
     /// # Errors
-    /// When the path is not a usable pty; needs a tokio runtime.
+    /// When the path is not a usable pty; needs a tokio runtime with a timer.
     pub fn attach(tty: &Path) -> Result<Self, ConsoleError> {
         Ok(Self::of(Guest::Pty(Upstream::open(tty)?), None))
     }
@@ -104,7 +106,7 @@ impl Console {
     /// Reads xenconsoled's pty and makes one of our own for `xl console`; write [`Self::published_tty`] to the store.
     ///
     /// # Errors
-    /// When the path is not a usable pty or is one of ours, or none can be made; needs a tokio runtime.
+    /// When the path is not a usable pty or is one of ours, or none can be made; needs a tokio runtime with a timer.
     pub fn interpose(upstream: &Path, ptys: &PtyFactory, domid: u16) -> Result<Self, ConsoleError> {
         let upstream = open_upstream(upstream, Some(ptys))?;
         Ok(Self::of(Guest::Pty(upstream), Some(Published::open(ptys, domid)?)))

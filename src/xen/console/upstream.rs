@@ -1,15 +1,20 @@
 //! The slave of a pty that somebody else (xenconsoled, QEMU, a test) holds the master of: the guest's side.
 
 use std::collections::VecDeque;
+use std::future::Future;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
-use std::task::{Context, Poll};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
+use tokio::time::{Sleep, sleep};
 
 use super::in_flight::InFlight;
+use super::pace::{Pace, REST};
 use super::tty::{make_raw, open, system, write_some};
 use super::{CHUNK, ConsoleError};
 use crate::xen::sys::reactor::Watch;
@@ -17,9 +22,24 @@ use crate::xen::sys::reactor::Watch;
 /// The most that one read of a terminal brings, in bytes (Linux `drivers/tty/n_tty.c`).
 const READ: usize = 4096;
 
+/// A read of less than this, in bytes, is not worth a call: what was read before it is recorded first.
+const LEAST_READ: usize = 1024;
+
 /// A pty slave that guest output is read from and typed bytes are written to.
 #[derive(Debug)]
-pub(super) struct Upstream(Watch);
+pub(super) struct Upstream {
+    slave: Slave,
+    pace: Pace,
+}
+
+#[derive(Debug)]
+enum Slave {
+    Watched(Watch),
+    /// Left alone until then: what comes meanwhile wakes nobody, not even the runtime.
+    Resting(OwnedFd, Pin<Box<Sleep>>),
+    /// It could not be watched again, or the value is on its way from one state to another.
+    Lost,
+}
 
 /// What one look at the upstream brought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,25 +56,67 @@ impl Upstream {
         let slave = open(path)?;
         make_raw(&slave)?;
         let watched = |source| system("watch the terminal".to_owned(), source);
-        Ok(Self(Watch::new(slave).map_err(watched)?))
+        Ok(Self { slave: Slave::Watched(Watch::new(slave).map_err(watched)?), pace: Pace::default() })
     }
 
     /// Appends guest output, all that is there up to [`CHUNK`] bytes, read by way of `in_flight` where there is one.
+    /// Pending also while the pty is left alone.
     pub(super) fn poll_read(
         &mut self,
         context: &mut Context<'_>,
         in_flight: &mut Option<InFlight>,
         out: &mut Vec<u8>,
     ) -> Poll<Read> {
-        self.0
-            .poll_read(context, |slave| read_all(slave, in_flight.as_mut(), out))
-            .map(|read| read.unwrap_or(Read::Gone))
+        loop {
+            match &mut self.slave {
+                Slave::Watched(watch) => {
+                    let start = out.len();
+                    let read = watch.poll_read(context, |slave| read_all(slave, in_flight.as_mut(), out));
+                    if let Poll::Ready(read) = read {
+                        self.pace.read(out.len() - start, Instant::now());
+                        return Poll::Ready(read.unwrap_or(Read::Gone));
+                    }
+                    if !self.pace.rests() {
+                        return Poll::Pending;
+                    }
+                    self.rest();
+                }
+                Slave::Resting(_, timer) => {
+                    ready!(timer.as_mut().poll(context));
+                    self.watch_again();
+                }
+                Slave::Lost => return Poll::Ready(Read::Gone),
+            }
+        }
+    }
+
+    /// Leaves the pty alone for a moment.
+    fn rest(&mut self) {
+        self.slave = match std::mem::replace(&mut self.slave, Slave::Lost) {
+            Slave::Watched(watch) => Slave::Resting(watch.into_inner(), Box::pin(sleep(REST))),
+            other => other,
+        };
+    }
+
+    fn watch_again(&mut self) {
+        self.slave = match std::mem::replace(&mut self.slave, Slave::Lost) {
+            Slave::Resting(slave, _) => Watch::new(slave).map_or(Slave::Lost, Slave::Watched),
+            other => other,
+        };
     }
 
     /// Writes what the guest takes of `input`. Pending while bytes are left.
     pub(super) fn poll_write(&mut self, context: &mut Context<'_>, input: &mut VecDeque<u8>) -> Poll<()> {
         while !input.is_empty() {
-            match self.0.poll_write(context, |slave| write_some(slave, input.as_slices().0)) {
+            let written = match &mut self.slave {
+                Slave::Watched(watch) => {
+                    watch.poll_write(context, |slave| write_some(slave, input.as_slices().0))
+                }
+                // What it does not take now waits for the end of the rest.
+                Slave::Resting(slave, _) => Poll::Ready(write_some(slave.as_fd(), input.as_slices().0)),
+                Slave::Lost => return Poll::Pending,
+            };
+            match written {
                 Poll::Ready(Ok(count)) => drop(input.drain(..count)),
                 // A master that is gone is found by reading; until then nothing can be written.
                 _ => return Poll::Pending,
@@ -82,7 +144,7 @@ fn read_all(
             result => return result,
         }
         let room = in_flight.as_ref().map_or(usize::MAX, |in_flight| in_flight.room());
-        if room < READ || out.len() - start > CHUNK - READ {
+        if room < LEAST_READ || out.len() - start > CHUNK - READ {
             return Ok(Read::Output);
         }
     }

@@ -26,6 +26,12 @@ impl Watch {
         Ok(Self(unsafe { AsyncFd::register_with_interest(descriptor, interest) }?))
     }
 
+    /// The descriptor, no longer watched.
+    #[must_use]
+    pub fn into_inner(self) -> OwnedFd {
+        self.0.into_inner()
+    }
+
     /// Does `read` once the descriptor is readable; waits on when it says `WouldBlock`.
     pub fn poll_read<R>(
         &self,

@@ -215,12 +215,14 @@ impl End {
         self.control.memory().set_bits(if self.server { CLI_NOTIFY } else { SRV_NOTIFY }, bit);
     }
 
-    /// Takes as many bytes as there are and fit.
+    /// Takes as many bytes as there are and fit. A peer that waits for room is told when half of the ring is free: it then
+    /// has something to do for the event.
     ///
     /// # Errors
     /// When the peer broke the ring.
     pub fn read(&mut self, buffer: &mut [u8]) -> Result<Moved, VchanError> {
-        let count = self.readable()?.min(limit(buffer.len()));
+        let readable = self.readable()?;
+        let count = readable.min(limit(buffer.len()));
         if count == 0 {
             return Ok(Moved { count: 0, notify: false });
         }
@@ -234,8 +236,9 @@ impl End {
         }
         ring.own = ring.own.wrapping_add(count);
         let (index, own) = (ring.indices, ring.own);
+        let roomy = readable - count <= ring.size / 2;
         self.control.memory().store_u32(index, own);
-        Ok(Moved { count: count as usize, notify: self.is_wanted(NOTIFY_READ) })
+        Ok(Moved { count: count as usize, notify: roomy && self.is_wanted(NOTIFY_READ) })
     }
 
     /// Gives as many bytes as there is room for.
@@ -243,9 +246,19 @@ impl End {
     /// # Errors
     /// When the peer broke the ring.
     pub fn write(&mut self, bytes: &[u8]) -> Result<Moved, VchanError> {
+        let count = self.write_quietly(bytes)?;
+        Ok(Moved { count, notify: count > 0 && self.is_told_of_bytes() })
+    }
+
+    /// As [`Self::write`], without asking whether the peer wants an event: [`Self::is_told_of_bytes`] is to follow, after
+    /// this or further ones.
+    ///
+    /// # Errors
+    /// When the peer broke the ring.
+    pub fn write_quietly(&mut self, bytes: &[u8]) -> Result<usize, VchanError> {
         let count = self.writable()?.min(limit(bytes.len()));
         if count == 0 {
-            return Ok(Moved { count: 0, notify: false });
+            return Ok(0);
         }
         let ring = &mut self.write;
         let memory = ring.pages.as_ref().unwrap_or(&self.control).memory();
@@ -258,7 +271,18 @@ impl End {
         ring.own = ring.own.wrapping_add(count);
         let (index, own) = (ring.indices + 4, ring.own);
         self.control.memory().store_u32(index, own);
-        Ok(Moved { count: count as usize, notify: self.is_wanted(NOTIFY_WRITE) })
+        Ok(count as usize)
+    }
+
+    /// Whether the peer wants an event for bytes that were written.
+    pub fn is_told_of_bytes(&self) -> bool {
+        self.is_wanted(NOTIFY_WRITE)
+    }
+
+    /// How many bytes the ring holds that we write to.
+    #[must_use]
+    pub fn write_size(&self) -> usize {
+        self.write.size as usize
     }
 
     /// Tells the peer, in memory, that we are gone; it wants an event for it.
@@ -429,7 +453,8 @@ mod tests {
     }
 
     proptest! {
-        /// Two honest ends: bytes come out as they went in, and an event is due exactly when the other end asked.
+        /// Two honest ends: bytes come out as they went in, and an event is due exactly when the other end asked, once half
+        /// of the ring is free where it asked for room.
         #[test]
         fn bytes_come_in_order_and_events_when_asked(
             (left, right) in orders(),
@@ -463,7 +488,9 @@ mod tests {
                         let there = count.min(model.in_flight.len());
                         let moved = end.read(&mut buffer).expect("an honest peer");
                         prop_assert_eq!(moved.count, there);
-                        prop_assert_eq!(moved.notify, there > 0 && std::mem::take(&mut model.wants[1]));
+                        let half = sizes[usize::from(!by_server)] / 2;
+                        let roomy = there > 0 && model.in_flight.len() - there <= half;
+                        prop_assert_eq!(moved.notify, roomy && std::mem::take(&mut model.wants[1]));
                         let wanted: Vec<u8> = model.in_flight.drain(..there).collect();
                         prop_assert_eq!(&buffer[..there], &wanted[..]);
                         prop_assert!(buffer[there..].iter().all(|byte| *byte == 0xEE));

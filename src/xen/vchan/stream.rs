@@ -17,10 +17,17 @@ use super::error::VchanError;
 use crate::xen::event_channel::{EventChannel, Throttle};
 use crate::xen::sys::reactor::Watch;
 
+/// The peer is told of bytes whenever they fill this part of the ring: so the two work at the same time where there are two
+/// processors.
+const TELLINGS: usize = 4;
+
 /// One end of a vchan. Everything is non-blocking; one task at a time may wait for it, in both directions.
 ///
 /// A stream without traffic costs nothing, and one without a reader costs no events: the peer is asked for them only
 /// while somebody waits.
+///
+/// What is written by [`AsyncWrite`] is in the ring at once, and the peer is told of it by a flush at the latest: an event
+/// for each piece of a picture would have two domains take turns on a processor for each.
 #[derive(Debug)]
 pub struct VchanStream {
     // Dropped first: unmapping tells the peer, by the event channel.
@@ -38,6 +45,8 @@ struct State {
     throttle: Throttle,
     /// When a masked channel may have events again.
     wait: Option<Pin<Box<Sleep>>>,
+    /// Bytes written that the peer was not told of; a ring holds no more than this can.
+    untold: u32,
     /// The event channel is no more, and its descriptor must stay open.
     restored: bool,
 }
@@ -50,7 +59,8 @@ impl VchanStream {
     pub fn new(end: End, channel: Box<dyn EventChannel>, events: OwnedFd) -> Result<Self, VchanError> {
         let events = Watch::new(events).map_err(VchanError::system("watch the event channel"))?;
         let throttle = Throttle::new(Instant::now());
-        let state = State { end, channel, waiting: [None, None], throttle, wait: None, restored: false };
+        let state =
+            State { end, channel, waiting: [None, None], throttle, wait: None, untold: 0, restored: false };
         Ok(Self { state: Mutex::new(state), events })
     }
 
@@ -128,6 +138,23 @@ impl VchanStream {
         self.lock().channel.notify(self.events.as_fd())
     }
 
+    /// Writes what fits and tells the peer when there is much to tell, or nothing fits any more.
+    fn write_quietly(&self, bytes: &[u8]) -> io::Result<usize> {
+        let mut state = self.lock();
+        if state.end.peer() == Peer::Gone {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        let count = state.end.write_quietly(bytes)?;
+        state.untold = state.untold.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
+        if state.untold as usize >= state.end.write_size() / TELLINGS {
+            state.tell_of_bytes(&self.events)?;
+        }
+        if count == 0 && !bytes.is_empty() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        Ok(count)
+    }
+
     fn poll_ready(&self, context: &mut Context<'_>, direction: Direction) -> Poll<io::Result<()>> {
         // A peer that is never slower than us would else hold the thread for ever.
         let budget = ready!(tokio::task::coop::poll_proceed(context));
@@ -194,6 +221,12 @@ impl State {
         }
     }
 
+    /// Sends the event that the peer wants for bytes that it was not told of.
+    fn tell_of_bytes(&mut self, events: &Watch) -> io::Result<()> {
+        let untold = std::mem::take(&mut self.untold) > 0;
+        if untold && self.end.is_told_of_bytes() { self.channel.notify(events.as_fd()) } else { Ok(()) }
+    }
+
     /// Sends the event that the peer wants for what was moved.
     fn tell(&self, moved: Moved, events: &Watch) -> io::Result<()> {
         if moved.notify { self.channel.notify(events.as_fd()) } else { Ok(()) }
@@ -239,17 +272,21 @@ impl AsyncRead for VchanStream {
 impl AsyncWrite for VchanStream {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         loop {
-            ready!(self.poll_write_ready(context))?;
-            match self.try_write(bytes) {
+            let Poll::Ready(ready) = self.poll_write_ready(context) else {
+                self.lock().tell_of_bytes(&self.events)?;
+                return Poll::Pending;
+            };
+            ready?;
+            match self.write_quietly(bytes) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 result => return Poll::Ready(result),
             }
         }
     }
 
-    /// Nothing is buffered beside the ring.
+    /// Tells the peer. Nothing is buffered beside the ring.
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+        Poll::Ready(self.lock().tell_of_bytes(&self.events))
     }
 
     /// A vchan has no end of one direction; dropping it ends both, and the peer can still read what is in its ring.

@@ -2,7 +2,7 @@
 
 use super::gradient::{self, Levels};
 use super::{
-    BARE_BYTES, EXPLICIT_FILTER, FILL, FILTER_COPY, FILTER_GRADIENT, FILTER_PALETTE, JPEG, PNG,
+    BARE_BYTES, EXPLICIT_FILTER, FILL, FILTER_COPY, FILTER_GRADIENT, FILTER_PALETTE, JPEG, PNG, WITHOUT_ZLIB,
     red_green_blue, with_tight_pixels,
 };
 use crate::geometry::Rect;
@@ -15,13 +15,16 @@ use crate::rfb::pixel_format::Translator;
 use crate::rfb::tile::Colour;
 use crate::rfb::wire::{NeedMore, Reader, Stop};
 
-/// Whole image files that a rectangle may carry.
+/// What a rectangle may carry if it was asked for: whole image files, and rows as they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Images {
     /// JPEG files; a server sends them when a quality level was asked for.
     pub jpeg: bool,
     /// PNG files; TightPNG only.
     pub png: bool,
+    /// Rows that are not compressed ([`Encoding::TIGHT_WITHOUT_ZLIB`](crate::rfb::encoding::Encoding::TIGHT_WITHOUT_ZLIB)
+    /// was asked for); not for TightPNG, which means PNG by the same byte.
+    pub without_zlib: bool,
 }
 
 /// The decoder's side of a server's Tight streams.
@@ -153,6 +156,22 @@ fn begin<const N: usize>(
                 Some(Body::Packed { stream: usize::from(form >> 4 & 3), left })
             }
         }
+        _ if images.without_zlib && !images.png && form & !EXPLICIT_FILTER == WITHOUT_ZLIB => {
+            let filter = if form & EXPLICIT_FILTER == 0 { FILTER_COPY } else { reader.u8()? };
+            rows.begin(reader, filter, pixels)?;
+            let length = rows.row_bytes::<N>(rect) * usize::from(rect.height);
+            if length >= BARE_BYTES {
+                // It is known, so that another one can only be a mistake.
+                let told = read_length(reader)?;
+                if told < length {
+                    return Err(Stop::Failed(DecodeError::Short(rect)));
+                }
+                if told > length {
+                    return Err(Stop::Failed(DecodeError::LeftOver(told - length)));
+                }
+            }
+            Some(Body::Bare)
+        }
         _ => return Err(Stop::Failed(DecodeError::TightControl(control))),
     };
     // Those whose bits are set begin anew.
@@ -257,7 +276,7 @@ fn paint_indices(bytes: &[u8], palette: &[Colour], row: &mut [Colour]) -> Result
 }
 
 /// A length of one to three bytes, below 2^22.
-fn read_length(reader: &mut Reader<'_>) -> Result<usize, NeedMore> {
+pub(super) fn read_length(reader: &mut Reader<'_>) -> Result<usize, NeedMore> {
     let mut length = 0;
     for (shift, mask) in [(0, 0x7f), (7, 0x7f), (14, 0xff)] {
         let byte = reader.u8()?;

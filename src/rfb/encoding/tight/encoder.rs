@@ -52,13 +52,7 @@ impl Encoder {
     pub(in crate::rfb::encoding) fn new(level: u8, png: bool) -> Self {
         Self {
             rgb: red_green_blue(),
-            streams: Streams {
-                streams: [None, None, None],
-                renewed: [false; 3],
-                level,
-                portion: Vec::new(),
-                packed: Vec::new(),
-            },
+            streams: Streams { streams: [None, None, None], level, portion: Vec::new(), packed: Vec::new() },
             gathered: Gathered::default(),
             simplified: Simplified::default(),
             planner: Planner::default(),
@@ -76,15 +70,10 @@ impl Encoder {
         if self.png { Encoding::TIGHT_PNG } else { Encoding::TIGHT }
     }
 
-    /// Goes on at another compression level; the streams begin anew.
+    /// Goes on at another compression level.
     pub(in crate::rfb::encoding) fn set_level(&mut self, level: u8) {
-        let Streams { streams, renewed, level: have, .. } = &mut self.streams;
-        if level != *have {
-            *have = level;
-            for (stream, renewed) in streams.iter_mut().zip(renewed) {
-                *renewed |= stream.take().is_some();
-            }
-        }
+        self.streams.level = level;
+        self.streams.streams.iter_mut().flatten().for_each(|stream| stream.set_level(level));
     }
 
     /// Appends the body of `rect` as a whole.
@@ -222,8 +211,6 @@ fn bands(rect: Rect) -> impl Iterator<Item = Rect> {
 /// The compressed streams, and what it takes to fill them.
 struct Streams {
     streams: [Option<Compressor>; 3],
-    /// Streams that the viewer must begin anew with their next data.
-    renewed: [bool; 3],
     level: u8,
     /// Pixels on their way into a stream.
     portion: Vec<u8>,
@@ -267,8 +254,7 @@ impl Streams {
             Form::Pixels => (PIXELS, 0),
         };
         let length = if gathered.form == Form::Pixels { count * N } else { gathered.data.len() };
-        let renew = if length >= BARE_BYTES { self.renew(stream) } else { 0 };
-        out.put_u8(filter | stream << 4 | renew);
+        out.put_u8(filter | stream << 4);
         if gathered.form != Form::Pixels {
             out.put_u8(FILTER_PALETTE);
             // There are 2 to 256.
@@ -294,11 +280,6 @@ impl Streams {
         stream.flush(packed);
         put_length(packed.len(), out);
         out.put(packed);
-    }
-
-    /// The bit that tells the viewer to begin a stream anew, once.
-    fn renew(&mut self, stream: u8) -> u8 {
-        u8::from(std::mem::take(&mut self.renewed[usize::from(stream)])) << stream
     }
 }
 

@@ -1,6 +1,6 @@
 //! A rectangle that grows downwards by bands, in the simplest form that holds all of them.
 
-use crate::rfb::encoding::work::{PALETTE, Work};
+use crate::rfb::encoding::work::{Form as Found, PALETTE, Work};
 use crate::rfb::tile::{Colour, Tile};
 
 /// The most colours of a palette.
@@ -235,14 +235,11 @@ pub(super) fn simplify<'a>(
         Tile::Pixels(colours) => {
             work.values.clear();
             work.values.extend(colours.iter().map(|colour| colour.0));
-            if !work.find_palette(PALETTE) {
-                return tile;
-            }
-            match work.palette[..] {
-                [] => tile,
-                [only] => Tile::Solid(Colour(only)),
-                [bg, fg] => two_colours(Colour(bg), Colour(fg), &work.indices, width, &mut memory.bits),
-                _ => {
+            match work.classify(width, PALETTE) {
+                Found::Many => tile,
+                Found::Solid(only) => Tile::Solid(Colour(only)),
+                Found::Two([bg, fg]) => Tile::TwoColour { bg: Colour(bg), fg: Colour(fg), bits: &work.bits },
+                Found::Few => {
                     memory.palette.clear();
                     memory.palette.extend(work.palette.iter().map(|colour| Colour(*colour)));
                     Tile::Indexed { palette: &memory.palette, indices: &work.indices }

@@ -4,12 +4,13 @@
 //!
 //! The encoder uses the streams 0 for pixels, 1 for bits and 2 for indices, so that each sees one kind of data. A
 //! screen of pixels is cut as [`plan`](crate::rfb::plan) says; photographic parts go as JPEG when the viewer asks for a
-//! level of quality. It sends no gradients, which cost time. The decoder takes both; not,
-//! however, "basic compression without zlib", which no known server sends by default.
+//! level of quality. It sends no gradients, which cost time, and compresses always. The decoder takes all of it, also rows
+//! without compression where that was asked for (the specification's "basic compression without zlib").
 //! A two-colour tile's bits are Tight's bits already: they go into the stream as they are.
 
 mod decoder;
 mod encoder;
+pub mod extent;
 mod gather;
 mod gradient;
 mod png;
@@ -32,6 +33,8 @@ const FILL: u8 = 0x80;
 const JPEG: u8 = 0x90;
 /// Control byte of TightPNG: a PNG file behind its length.
 const PNG: u8 = 0xa0;
+/// Control byte: rows behind their length as they are, not compressed; [`EXPLICIT_FILTER`] may be set besides.
+const WITHOUT_ZLIB: u8 = 0xa0;
 /// Control byte: a filter's number follows. The two bits below it tell the stream; the four lowest bits tell which
 /// streams begin anew.
 const EXPLICIT_FILTER: u8 = 0x40;
@@ -74,7 +77,7 @@ macro_rules! with_tight_pixels {
 use with_tight_pixels;
 
 /// The translator to [`RED_GREEN_BLUE`].
-fn red_green_blue() -> crate::rfb::pixel_format::Translator {
+pub(super) fn red_green_blue() -> crate::rfb::pixel_format::Translator {
     let format = PixelFormat::new(32, 24, false, RED_GREEN_BLUE).unwrap_or_default();
     crate::rfb::pixel_format::Translator::new(format)
 }

@@ -13,8 +13,8 @@
 //! * Many colours cost two to three bytes a pixel. Where they are photographic, and the viewer may be sent less than
 //!   was there, a quarter of a byte as JPEG, and [`JPEG_BYTES`].
 
-use super::tile::{Colour, Tile, TileBuf, TileSource};
 use crate::geometry::Rect;
+use crate::rfb::tile::{Colour, Tile, TileBuf, TileSource};
 
 /// The width and height of a cell in pixels; cells lie side by side from a rectangle's upper left corner on.
 pub const CELL: (u16, u16) = (64, 16);
