@@ -1,4 +1,4 @@
-//! What encoding costs: `cargo bench --bench encode -- [text] [peer] [film]`.
+//! What encoding costs: `cargo bench --bench encode -- [text] [peer] [film] [plan]`.
 //!
 //! * `text`: 300 frames of an 80x25 console, each with other text, encoded whole at the default level for one viewer.
 //!   Microseconds of wall clock and bytes a frame; the best of three runs counts.
@@ -7,11 +7,14 @@
 //!   Xtigervnc's: what other programs do on the machine matters little. Viewers ask for a level of compression or leave
 //!   it to the server.
 //! * `film`: 54,000 pixels that change 30 times a second, decoded and encoded again.
+//! * `plan`: a window that scrolls, with the scroll found or all of it painted, and words that change here and there,
+//!   with the rectangles merged or as they come.
 #![allow(clippy::print_stdout, reason = "that is what it is for")]
 #![expect(clippy::expect_used, reason = "a measurement may stop at the first thing that does not work")]
 
 mod film;
 mod pictures;
+mod plan;
 mod tigervnc;
 mod viewer;
 
@@ -60,6 +63,9 @@ fn main() {
     }
     if is_wanted("film") {
         film::run();
+    }
+    if is_wanted("plan") {
+        plan::run();
     }
 }
 

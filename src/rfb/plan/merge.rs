@@ -22,9 +22,9 @@ impl Cost {
     /// Encodings without a compressor, which take a fraction of a byte for a pixel of what screens mostly show.
     pub const PLAIN: Self = Self { rect: 64 };
 
-    /// Encodings with a compressor. Measured on a scrolling terminal and on a film: from no merging to this, a fifth to a
-    /// quarter less time and 3 to 28 % fewer bytes; from here on, little more.
-    pub const COMPRESSED: Self = Self { rect: 1024 };
+    /// Encodings with a compressor. Measured on a scrolling terminal: from no merging to this, a quarter less time and
+    /// fewer bytes, and little more from here on; words that change far from each other become larger with more.
+    pub const COMPRESSED: Self = Self { rect: 256 };
 }
 
 /// How often the rectangles are gone through: merged ones may be worth being merged again.

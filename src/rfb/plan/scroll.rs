@@ -30,7 +30,7 @@ pub const MOVE_PIXELS: u32 = 4 * 1024;
 const VOTES: u32 = 16;
 
 /// In so many bands rows are asked for the distance.
-const ASKED: usize = 8;
+const ASKED: usize = 4;
 
 /// A band joins its neighbour when at least so many quarters of the rows stay.
 const QUARTERS: u16 = 3;
@@ -108,8 +108,10 @@ impl Scrolls {
         let mut votes: BTreeMap<i32, u32> = BTreeMap::new();
         for band in all.step_by(step) {
             let (before, after) = self.band(band);
+            // What scrolls stays where changes are.
+            let (top, rows) = (usize::from(bounds.y), usize::from(bounds.height));
             let mut places: Vec<(u64, usize)> =
-                before.iter().enumerate().map(|(y, hash)| (*hash, y)).collect();
+                before.iter().enumerate().skip(top).take(rows).map(|(y, hash)| (*hash, y)).collect();
             places.sort_unstable();
             for y in usize::from(bounds.y)..usize::from(bounds.y + bounds.height) {
                 let (Some(hash), Some(old)) = (after.get(y), before.get(y)) else { continue };
@@ -199,12 +201,17 @@ fn bands(rect: Rect) -> std::ops::Range<u16> {
 fn hash_of(row: &[Colour]) -> u64 {
     // The odd number nearest to 2^64 divided by the golden ratio, as in Fibonacci hashing.
     const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
-    let (pairs, rest) = row.as_chunks::<2>();
-    let pairs = pairs.iter().map(|[a, b]| u64::from(a.0) << 32 | u64::from(b.0));
-    let rest = rest.iter().map(|colour| u64::from(colour.0));
-    let hash = pairs
-        .chain(rest)
-        .fold(FACTOR, |hash, word| (hash ^ word).wrapping_mul(FACTOR).rotate_left(29) ^ hash >> 32);
+    let mix = |hash: u64, word: u64| (hash ^ word).wrapping_mul(FACTOR).rotate_left(29);
+    let (groups, rest) = row.as_chunks::<8>();
+    // Four at a time, which do not wait for each other.
+    let mut lanes = [1, 2, 3, 4].map(|lane| FACTOR.wrapping_mul(lane));
+    for [a, b, c, d, e, f, g, h] in groups {
+        let words = [(a, b), (c, d), (e, f), (g, h)].map(|(a, b)| u64::from(a.0) << 32 | u64::from(b.0));
+        for (lane, word) in lanes.iter_mut().zip(words) {
+            *lane = mix(*lane, word);
+        }
+    }
+    let hash = rest.iter().map(|colour| u64::from(colour.0)).chain(lanes).fold(FACTOR, mix);
     hash ^ hash >> 29
 }
 
