@@ -33,7 +33,7 @@ pub(crate) fn debian_version(package: &str) -> String {
 
 fn python_version(package: &str) -> String {
     let script = format!("import importlib.metadata as m; print(m.version('{package}'))");
-    let mut command = Command::new(installed(&cache().join("python/bin/python")));
+    let mut command = Command::new(installed(&cache().join("python-interop/bin/python")));
     String::from_utf8_lossy(&output(command.arg("-c").arg(script))).trim().to_owned()
 }
 

@@ -116,7 +116,7 @@ const DRIVERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop/driver
 
 /// A driver in Python. Its packages are those of `scripts/setup`.
 pub(crate) fn python(script: &str) -> Command {
-    let mut command = Command::new(installed(&cache().join("python/bin/python")));
+    let mut command = Command::new(installed(&cache().join("python-interop/bin/python")));
     command.arg(Path::new(DRIVERS).join(script));
     command
 }
