@@ -16,7 +16,7 @@ use super::utf8::{Decoded, decode};
 const TOKEN_DEFAULT: u8 = 1;
 /// Four bytes of a palette style follow ([`Look::to_palette_bytes`]).
 const TOKEN_PALETTE: u8 = 2;
-/// Two bytes of attributes, then four each of foreground and background ([`Ink::to_bytes`]).
+/// Two bytes of attributes, then four each of foreground and background ([`Ink::to_bytes`](super::ink::Ink::to_bytes)).
 const TOKEN_COLOURS: u8 = 3;
 /// The next character is wide.
 const TOKEN_WIDE: u8 = 4;
