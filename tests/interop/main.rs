@@ -14,6 +14,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 #[path = "../servers/display.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
 mod display;
 #[path = "../viewers/guest.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
