@@ -198,8 +198,10 @@ fn pictures_are_compared() {
             .map(|(x, y)| colour(x, y))
             .collect(),
     };
-    let noise =
-        |x: usize, y: usize| [(x * 37 + y * 91) % 256, (x * y) % 251, (x + 5 * y) % 253].map(|n| n as u8);
+    let noise = |x: usize, y: usize| {
+        [(x * 37 + y * 91) % 256, (x * y) % 251, (x + 5 * y) % 253]
+            .map(|n| u8::try_from(n).expect("below 256"))
+    };
     let wanted = picture(64, 48, &noise);
     let frame = picture(100, 90, &|x, y| {
         if (7..71).contains(&x) && (9..57).contains(&y) { noise(x - 7, y - 9) } else { [9, 9, 9] }

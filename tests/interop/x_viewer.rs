@@ -99,7 +99,7 @@ impl XViewer {
         let mut text = String::new();
         let _ = fs::File::open(self.display.path().join("viewer.log"))
             .and_then(|mut file| file.read_to_string(&mut text));
-        text.lines().map(str::trim).filter(|line| !line.is_empty()).next_back().unwrap_or_default().to_owned()
+        text.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default().to_owned()
     }
 
     fn xdotool(&self, arguments: &[&str]) -> Result<String, Stop> {
