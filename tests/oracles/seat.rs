@@ -101,6 +101,8 @@ impl Scene {
                 }
             }
         }
+        // What the seat has only now asked of the guest's server is on its way as well.
+        moved |= self.seat.upstream_output(self.guest.id).is_some_and(|output| !output.is_empty());
         moved
     }
 
