@@ -11,6 +11,9 @@
     reason = "the table is printed, and the daemon's log beside a failure"
 )]
 
+#[path = "../common/certificates.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+mod certificates;
 #[path = "../common/mod.rs"]
 mod common;
 #[path = "../servers/display.rs"]
@@ -22,15 +25,21 @@ mod guest;
 #[path = "../viewers/host.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
 mod host;
+#[path = "../servers/machine.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+mod machine;
 #[path = "../servers/picture.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
 mod picture;
 #[path = "../servers/program.rs"]
 mod program;
 mod programs;
+mod qemu_server;
 mod relay;
 mod scene;
 mod screen;
+mod security;
+mod server;
 mod servers;
 mod table;
 #[path = "../viewers/picture.rs"]
@@ -42,7 +51,10 @@ mod upstream;
 mod viewer;
 mod viewers;
 mod vnc_rs;
+mod x_server;
 mod x_viewer;
+#[path = "../servers/xvnc.rs"]
+mod xvnc;
 
 use std::collections::VecDeque;
 use std::sync::Mutex;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 /// What a run found about one program and one feature.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +17,16 @@ pub(crate) enum Cell {
 }
 
 impl Cell {
+    /// What a check has found; `None` where there was nothing to see.
+    pub(crate) fn of(result: Result<(), Stop>) -> Option<Self> {
+        match result {
+            Ok(()) => Some(Self::Yes),
+            Err(Stop::No(why)) => Some(Self::No(why)),
+            Err(Stop::Cannot) => Some(Self::Cannot),
+            Err(Stop::Unseen) => None,
+        }
+    }
+
     fn word(&self) -> &'static str {
         match self {
             Self::Yes => "yes",
@@ -30,15 +41,21 @@ impl Cell {
 pub(crate) enum Stop {
     No(String),
     Cannot,
+    /// There is no way to look at it here: the cell stays empty.
+    Unseen,
 }
 
-impl From<Result<(), Stop>> for Cell {
-    fn from(result: Result<(), Stop>) -> Self {
-        match result {
-            Ok(()) => Self::Yes,
-            Err(Stop::No(why)) => Self::No(why),
-            Err(Stop::Cannot) => Self::Cannot,
-        }
+/// How long something that worked before may take: far beyond what a loaded machine needs.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How long something is waited for that did not work before.
+pub(crate) const HOPE: Duration = Duration::from_secs(6);
+
+/// How long to wait for a cell in which this is written.
+pub(crate) fn patience(written: Option<&str>) -> Duration {
+    match written {
+        Some("yes") => PATIENCE,
+        Some("no" | "–") => HOPE,
+        _ => 2 * HOPE,
     }
 }
 

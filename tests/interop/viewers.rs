@@ -12,7 +12,7 @@ use crate::programs::ViewerProgram;
 use crate::relay::Relay;
 use crate::scene::{NAME, PASSWORD, Scene};
 use crate::screen::{Fidelity, Place, is_red, shows};
-use crate::table::{Cell, Row, Stop, Table};
+use crate::table::{Cell, HOPE, Row, Stop, Table, patience};
 use crate::text_picture::Picture;
 use crate::viewer::{Opening, Viewer};
 
@@ -92,11 +92,6 @@ const ENCODINGS: &[(&str, Encoding)] = &[
 /// Those that have no means against noise but more bytes.
 const PLAIN_ENCODINGS: &[(&str, Encoding)] = &[("RRE", Encoding::RRE), ("CoRRE", Encoding::CORRE)];
 
-/// How long something that worked before may take: far beyond what a loaded machine needs.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// How long something is waited for that did not work before.
-const HOPE: Duration = Duration::from_secs(6);
-
 fn is_picture(encoding: i32) -> bool {
     (0..=50).contains(&encoding) || encoding == Encoding::TIGHT_PNG.0
 }
@@ -133,23 +128,21 @@ pub(crate) fn row(program: &ViewerProgram, written: &dyn Fn(&str) -> Option<Stri
 }
 
 impl Trial<'_> {
-    fn patience(&self, column: &str) -> Duration {
-        match (self.written)(column).as_deref() {
-            Some("no") => HOPE,
-            Some(_) => PATIENCE,
-            None => 2 * HOPE,
-        }
-    }
-
     fn check(&mut self, column: &'static str, check: impl FnOnce(&mut Self, Duration) -> Result<(), Stop>) {
-        let patience = self.patience(column);
+        let patience = patience((self.written)(column).as_deref());
         let started = Instant::now();
-        let cell = Cell::from(check(self, patience));
-        println!("{:>12}  {column:<24} {cell:?} {:.1} s", self.program.name, started.elapsed().as_secs_f32());
-        if cell != Cell::Yes {
+        let result = check(self, patience);
+        println!(
+            "{:>12}  {column:<24} {result:?} {:.1} s",
+            self.program.name,
+            started.elapsed().as_secs_f32()
+        );
+        if result.is_err() {
             self.session = None;
         }
-        self.row.cells.insert(column.into(), cell);
+        if let Some(cell) = Cell::of(result) {
+            self.row.cells.insert(column.into(), cell);
+        }
     }
 
     fn open(

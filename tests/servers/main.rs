@@ -10,6 +10,8 @@
 #[path = "../common/certificates.rs"]
 mod certificates;
 mod display;
+#[allow(dead_code, reason = "other tests use the rest")]
+mod machine;
 mod picture;
 mod program;
 mod qemu;
@@ -18,3 +20,4 @@ mod tight_vnc;
 mod upstream;
 mod vencrypt;
 mod x11vnc;
+mod xvnc;

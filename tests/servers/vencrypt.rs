@@ -1,8 +1,7 @@
 //! VeNCrypt's X509 subtypes of servers that we did not write, whose TLS is GnuTLS: TigerVNC's X server and QEMU.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use xenvnc::geometry::{Point, Size};
@@ -11,29 +10,15 @@ use xenvnc::rfb::message::vencrypt::Subtype;
 use xenvnc::rfb::security::tls::{ClientTls, TlsError, Trust};
 use xenvnc::rfb::security::{Credentials, Password};
 
-use crate::certificates::{CA, SERVER, SERVER_KEY};
-use crate::display::{Display, directory};
+use crate::certificates::CA;
+use crate::display::Display;
+use crate::machine::Machine;
 use crate::picture::{Kind, picture};
 use crate::program::{eventually, output};
-use crate::qemu::Machine;
 use crate::upstream::Upstream;
+use crate::xvnc::{LOGIN, NAME, PASSWORD, SOCKET, xvnc};
 
 const AT: Point = Point { x: 23, y: 17 };
-
-/// A certificate that signs itself, and its key; gives the certificate's path.
-fn make_certificate(directory: &Path) -> PathBuf {
-    let (certificate, key) = (directory.join("server-cert.pem"), directory.join("server-key.pem"));
-    output(
-        Command::new("openssl")
-            .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "3650"])
-            .args(["-subj", "/CN=guest.example", "-addext", "subjectAltName=DNS:guest.example"])
-            .arg("-keyout")
-            .arg(&key)
-            .arg("-out")
-            .arg(&certificate),
-    );
-    certificate
-}
 
 /// As `openssl x509` prints it, and so as people have it.
 fn fingerprint(certificate: &Path) -> String {
@@ -45,42 +30,15 @@ fn fingerprint(certificate: &Path) -> String {
 
 fn with(trust: Trust) -> ClientOptions {
     ClientOptions {
-        tls: Some(ClientTls::new(trust, "guest.example", true).expect("a name")),
-        password: Some(Password::new(b"secret")),
-        login: Some(Credentials::new(b"root", b"open sesame")),
+        tls: Some(ClientTls::new(trust, NAME, true).expect("a name")),
+        password: Some(Password::new(PASSWORD.as_bytes())),
+        login: Some(Credentials::new(LOGIN.0.as_bytes(), LOGIN.1.as_bytes())),
         ..ClientOptions::network()
     }
 }
 
-/// Xtigervnc, which lets people in whom PAM lets in: in a mount namespace, so that nobody else's PAM is changed.
-fn xvnc(kind: &str) -> (Display, PathBuf) {
-    let directory = directory();
-    let certificate = make_certificate(directory.path());
-    let password = directory.path().join("password");
-    output(Command::new("x11vnc").args(["-quiet", "-storepasswd", "secret"]).arg(&password));
-    let check = directory.path().join("check");
-    fs::write(&check, "#!/bin/sh\n[ \"$PAM_USER\" = root ] && [ \"$(tr -d '\\0')\" = 'open sesame' ]\n")
-        .expect("a script");
-    fs::set_permissions(&check, fs::Permissions::from_mode(0o700)).expect("its mode");
-    let service = directory.path().join("pam");
-    let rules = format!(
-        "auth required pam_exec.so quiet expose_authtok {}\naccount required pam_permit.so\n",
-        check.display()
-    );
-    fs::write(&service, rules).expect("a PAM service");
-    let script = "mount -t tmpfs tmpfs /etc/pam.d && cp \"$1\" /etc/pam.d/vnc && shift && exec \"$@\"";
-    let mut command = Command::new("unshare");
-    command.args(["--mount", "sh", "-c", script, "sh"]).arg(service);
-    command.args(["Xtigervnc", "-geometry", "640x400", "-depth", "24", "-nolisten", "tcp", "-rfbport", "-1"]);
-    command.arg("-rfbunixpath").arg(directory.path().join("vnc.sock"));
-    command.args(["-SecurityTypes", kind, "-PlainUsers", "*", "-PAMService", "vnc"]);
-    command.arg("-PasswordFile").arg(password).arg("-X509Cert").arg(&certificate);
-    command.arg("-X509Key").arg(directory.path().join("server-key.pem"));
-    (Display::start(directory, &mut command), certificate)
-}
-
 fn connect(display: &Display, options: ClientOptions) -> Upstream {
-    Upstream::unix(&display.path().join("vnc.sock"), options)
+    Upstream::unix(&display.path().join(SOCKET), options)
 }
 
 #[test]
@@ -133,22 +91,8 @@ fn an_xvnc_refuses_wrong_proofs() {
 
 #[test]
 fn qemu_is_known_by_its_certificate_and_shows_its_screen() {
-    for password in [false, true] {
-        // QEMU wants an authority beside its certificate, and none that is both.
-        let mut machine = Machine::start_with(|directory| {
-            for (name, bytes) in
-                [("ca-cert.pem", CA), ("server-cert.pem", SERVER), ("server-key.pem", SERVER_KEY)]
-            {
-                fs::write(directory.join(name), bytes).expect("a file");
-            }
-            let place = directory.display();
-            let object = format!("tls-creds-x509,id=tls,dir={place},endpoint=server,verify-peer=no");
-            let options = if password { ",tls-creds=tls,password=on" } else { ",tls-creds=tls" };
-            (options.to_owned(), vec!["-object".to_owned(), object])
-        });
-        if password {
-            machine.ask(r#"{"execute":"set_password","arguments":{"protocol":"vnc","password":"secret"}}"#);
-        }
+    for password in [None, Some(PASSWORD)] {
+        let mut machine = Machine::start_secured(true, password, "");
         let trust = Trust::authorities(CA).expect("a certificate");
         let tls = Some(ClientTls::new(trust, "192.0.2.7", true).expect("an address"));
         let mut upstream = machine.connect(ClientOptions { tls, ..with(Trust::anything().expect("any")) });
