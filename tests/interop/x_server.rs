@@ -102,11 +102,11 @@ pub(crate) fn x11vnc(security: Security) -> Result<Box<dyn Server>, Stop> {
     let mut command = Command::new(installed(Path::new("Xvfb")));
     command.args(["-screen", "0", "640x400x24", "-nolisten", "tcp"]);
     let display = Display::start(directory, &mut command);
-    // It ends with SIGSEGV when the display has no cursor at all, which a bare Xvfb has not.
-    output(display.command("xsetroot").args(["-cursor_name", "left_ptr"]));
     let mut command = display.command(&installed(Path::new("x11vnc")).display().to_string());
     command.args(["-display", display.name(), "-rfbport", &port.to_string(), "-localhost", "-no6"]);
     command.args(["-forever", "-shared", "-noipv6", "-quiet", "-nocmds", "-wait", "5", "-defer", "1"]);
+    // It ends with SIGSEGV where XFixes knows of no cursor, which happens on Xvfb.
+    command.arg("-noxfixes");
     match security.password() {
         Some(password) => command.args(["-xrandr", "-passwd", password]),
         None => command.args(["-xrandr", "-nopw"]),
@@ -144,6 +144,11 @@ impl Server for XServer {
     }
 
     fn copies(&mut self, upstream: &mut Upstream, patience: Duration) -> Result<(), Stop> {
+        // Away from what is compared: until a client has moved it, TigerVNC paints the cursor into that client's picture.
+        until(upstream, patience, |upstream| {
+            upstream.client.pointer(0, 630, 390);
+            if upstream.client.is_ready() { Ok(()) } else { Err(Stop::No("no connection".into())) }
+        })?;
         shows(upstream, self, patience)?;
         upstream.events.clear();
         let lines = "seq 200; for n in 1 2 3 4 5 6 7 8; do sleep 0.2; echo line $n; done; sleep 600";

@@ -16,8 +16,8 @@ use crate::program::{Program, eventually};
 use crate::upstream::Upstream;
 
 /// 320 by 200 pixels of 256 colours, another pattern after each key; from a `t` to the next key 640 black ones by 480, and
-/// from an `s` to the next key greys that change slowly. Colours are `(x / 8 ^ y) + bl`, and `x / 2 + y / 4`.
-const BOOT_SECTOR: [u8; 120] = [
+/// from an `s` to the next key colours near grey that change slowly. Colours are `(x / 8 ^ y) + bl`, and `x / 2 + y / 4`.
+const BOOT_SECTOR: [u8; 130] = [
     0x31, 0xc0, // xor ax, ax
     0xb0, 0x13, // mov al, 0x13: the graphics mode
     0xcd, 0x10, // int 0x10
@@ -53,14 +53,17 @@ const BOOT_SECTOR: [u8; 120] = [
     0xba, 0xc8, 0x03, // mov dx, 0x3c8: the palette, from its first colour
     0xee, // out dx, al
     0x42, // inc dx
-    0x50, // grey: push ax
-    0xc0, 0xe8, 0x02, // shr al, 2: colours have 6 bits
+    0x88, 0xc4, // colour: mov ah, al
+    0xb7, 0x03, // mov bh, 3
+    0x88, 0xe0, // channel: mov al, ah
+    0xc0, 0xe8, 0x02, // shr al, 2: they have 6 bits
     0xee, // out dx, al
-    0xee, // out dx, al
-    0xee, // out dx, al
-    0x58, // pop ax
-    0xfe, 0xc0, // inc al
-    0x75, 0xf4, // jne grey
+    0xfe, 0xc4, // inc ah
+    0xfe, 0xcf, // dec bh
+    0x75, 0xf4, // jne channel
+    0x88, 0xe0, // mov al, ah
+    0x2c, 0x02, // sub al, 2
+    0x75, 0xea, // jne colour
     0x31, 0xff, // xor di, di
     0x31, 0xd2, // shade: xor dx, dx
     0x89, 0xf8, // mov ax, di
@@ -75,7 +78,7 @@ const BOOT_SECTOR: [u8; 120] = [
     0xcd, 0x16, // int 0x16
     0xb8, 0x13, 0x00, // mov ax, 0x13, which has the old palette
     0xcd, 0x10, // int 0x10
-    0xeb, 0xc7, // jmp next
+    0xeb, 0xbd, // jmp next
 ];
 
 pub(crate) struct Machine {
