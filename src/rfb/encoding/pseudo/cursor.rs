@@ -184,19 +184,43 @@ fn decode_pixels(data: &[u8], translator: &Translator) -> Result<Vec<Colour>, St
     Ok(pixels)
 }
 
-/// Appends an XCursor rectangle: what is brighter than half in the one colour, the rest in the other, which are white
-/// and black.
+/// Appends an XCursor rectangle. A cursor of one or two colours keeps them; of any other, what is brighter than half becomes
+/// white and the rest black.
 pub fn encode_x_cursor(cursor: Option<&CursorImage>, out: &mut Vec<u8>) {
     let Some(cursor) = put_header(cursor, Encoding::X_CURSOR, out) else { return };
-    out.put(&[0xff, 0xff, 0xff, 0, 0, 0]);
-    // The weights of ITU-R BT.601, in thousandths.
-    let bright = |colour: &Colour| {
-        let sum =
-            299 * u32::from(colour.red()) + 587 * u32::from(colour.green()) + 114 * u32::from(colour.blue());
-        sum >= 127_500
+    let own = few_colours(cursor);
+    let [primary, secondary] = match own {
+        Some([Some(a), Some(b)]) if brightness(a) < brightness(b) => [b, a],
+        Some([Some(a), Some(b)]) => [a, b],
+        Some([Some(one), None]) if is_bright(one) => [one, Colour::BLACK],
+        Some([Some(one), None]) => [Colour::WHITE, one],
+        _ => [Colour::WHITE, Colour::BLACK],
     };
-    out.put(&mask(cursor.size, |at| cursor.pixels.get(at).is_some_and(bright)));
+    for colour in [primary, secondary] {
+        out.put(&[colour.red(), colour.green(), colour.blue()]);
+    }
+    let is_primary = |colour: &Colour| if own.is_some() { *colour == primary } else { is_bright(*colour) };
+    out.put(&mask(cursor.size, |at| cursor.pixels.get(at).is_some_and(is_primary)));
     out.put(&cursor.mask);
+}
+
+/// The colours of a cursor's opaque pixels; `None` for more than two.
+fn few_colours(cursor: &CursorImage) -> Option<[Option<Colour>; 2]> {
+    let mut own = [None; 2];
+    for (_, colour) in cursor.pixels.iter().enumerate().filter(|(at, _)| cursor.is_opaque(*at)) {
+        let place = own.iter_mut().find(|place| place.is_none_or(|known| known == *colour))?;
+        *place = Some(*colour);
+    }
+    Some(own)
+}
+
+/// By the weights of ITU-R BT.601, in thousandths of a level.
+fn brightness(colour: Colour) -> u32 {
+    299 * u32::from(colour.red()) + 587 * u32::from(colour.green()) + 114 * u32::from(colour.blue())
+}
+
+fn is_bright(colour: Colour) -> bool {
+    brightness(colour) >= 127_500
 }
 
 /// Reads the body of an XCursor rectangle: the colours of set and clear bits as red, green, blue, then the bits, then the
@@ -357,6 +381,22 @@ mod tests {
         let body = [255, 255, 255, 0, 0, 0, 0xa0, 0x20, 0xe0, 0x40];
         assert_eq!(out[12..], body);
         assert_eq!(decoded(&out, &decode_x_cursor), wanted);
+        out.clear();
+        // Colours of its own are kept, if there are not more of them.
+        for (colours, wanted) in [
+            ([0x00ff_0000, 0x00ff_0000], [0xff, 0xff, 0xff, 0xff, 0, 0]),
+            ([0x0000_0040, 0x0000_2000], [0, 0x20, 0, 0, 0, 0x40]),
+            ([0x0000_ff00, 0x00ff_ff00], [0xff, 0xff, 0, 0, 0xff, 0]),
+        ] {
+            let pixels = colours.map(Colour).to_vec();
+            let size = Size::new(2, 1);
+            let cursor =
+                CursorImage { size, hotspot: Point::default(), pixels, mask: vec![0xc0], alpha: None };
+            out.clear();
+            encode_x_cursor(Some(&cursor), &mut out);
+            assert_eq!(out[12..18], wanted);
+            assert_eq!(decoded(&out, &decode_x_cursor), cursor);
+        }
         out.clear();
         encode_x_cursor(None, &mut out);
         assert_eq!(out.len(), 12);
