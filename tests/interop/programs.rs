@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
 use tempfile::TempDir;
+use xenvnc::rfb::encoding::Encoding;
 
 use crate::display::directory;
 use crate::host::{cache, installed};
@@ -21,6 +22,8 @@ pub(crate) struct ViewerProgram {
     pub(crate) version: fn() -> String,
     /// Starts it, and waits until it is connected.
     pub(crate) open: fn(&Opening) -> Result<Box<dyn Viewer>, Stop>,
+    /// What it offers and is never given.
+    pub(crate) without: &'static [Encoding],
 }
 
 /// The version of a Debian package that is installed; without what Debian adds.
@@ -45,16 +48,52 @@ fn novnc() -> std::path::PathBuf {
 }
 
 pub(crate) const VIEWERS: &[ViewerProgram] = &[
-    ViewerProgram { name: "TigerVNC", version: || debian_version("tigervnc-viewer"), open: tiger_vnc },
-    ViewerProgram { name: "TightVNC", version: || debian_version("xtightvncviewer"), open: tight_vnc },
-    ViewerProgram { name: "gvncviewer", version: || debian_version("gvncviewer"), open: gvncviewer },
-    ViewerProgram { name: "libvncclient", version: || debian_version("libvncclient1"), open: libvncclient },
-    ViewerProgram { name: "vncsnapshot", version: || debian_version("vncsnapshot"), open: vncsnapshot },
-    ViewerProgram { name: "noVNC", version: novnc_version, open: novnc_in_chromium },
-    ViewerProgram { name: "vncdotool", version: || python_version("vncdotool"), open: vncdotool },
-    ViewerProgram { name: "asyncvnc", version: || python_version("asyncvnc"), open: asyncvnc },
-    ViewerProgram { name: "vnc-rs", version: || String::from("0.6"), open: vnc_rs },
+    ViewerProgram {
+        name: "TigerVNC",
+        version: || debian_version("tigervnc-viewer"),
+        open: tiger_vnc,
+        without: &[],
+    },
+    // It paints a cursor of more than two colours into its picture.
+    ViewerProgram {
+        name: "TightVNC",
+        version: || debian_version("xtightvncviewer"),
+        open: tight_vnc,
+        without: &[Encoding::CURSOR],
+    },
+    ViewerProgram {
+        name: "gvncviewer",
+        version: || debian_version("gvncviewer"),
+        open: gvncviewer,
+        without: &[],
+    },
+    ViewerProgram {
+        name: "libvncclient",
+        version: || debian_version("libvncclient1"),
+        open: libvncclient,
+        without: &[],
+    },
+    ViewerProgram {
+        name: "vncsnapshot",
+        version: || debian_version("vncsnapshot"),
+        open: vncsnapshot,
+        without: &[],
+    },
+    ViewerProgram { name: "noVNC", version: novnc_version, open: novnc_in_chromium, without: &[] },
+    ViewerProgram {
+        name: "vncdotool",
+        version: || python_version("vncdotool"),
+        open: vncdotool,
+        without: &[],
+    },
+    ViewerProgram { name: "asyncvnc", version: || python_version("asyncvnc"), open: asyncvnc, without: &[] },
+    ViewerProgram { name: "vnc-rs", version: || String::from("0.6"), open: vnc_rs, without: &[] },
 ];
+
+/// For those that know nothing of VeNCrypt, or of its subtypes with certificates.
+fn no_tls(opening: &Opening) -> Result<(), Stop> {
+    if opening.security.is_tls() { Err(Stop::Cannot) } else { Ok(()) }
+}
 
 fn tiger_vnc(opening: &Opening) -> Result<Box<dyn Viewer>, Stop> {
     // It has 8 bits a pixel, or all.
@@ -63,10 +102,10 @@ fn tiger_vnc(opening: &Opening) -> Result<Box<dyn Viewer>, Stop> {
         32 => ["-FullColor=1", "-LowColorLevel=2"],
         _ => return Err(Stop::Cannot),
     };
-    let viewer = XViewer::start("xtigervncviewer", "TigerVNC", opening, 24, |password| {
+    let viewer = XViewer::start("xtigervncviewer", "TigerVNC", opening, 24, |_| {
         let mut words = vec![
-            "-SecurityTypes=None,VncAuth".to_owned(),
-            format!("-PasswordFile={password}"),
+            format!("-SecurityTypes={}", opening.security.name()),
+            format!("-X509CA={}", opening.certificate.display()),
             "-AutoSelect=0".to_owned(),
             "-Shared".to_owned(),
             "-PreferredEncoding=Tight".to_owned(),
@@ -84,9 +123,10 @@ fn tiger_vnc(opening: &Opening) -> Result<Box<dyn Viewer>, Stop> {
 }
 
 fn tight_vnc(opening: &Opening) -> Result<Box<dyn Viewer>, Stop> {
+    no_tls(opening)?;
     // It takes the format of its display, or 8 bits a pixel.
     let depth = if opening.bits == 16 { 16 } else { 24 };
-    let viewer = XViewer::start("xtightvncviewer", "TightVNC:", opening, depth, |password| {
+    let mut viewer = XViewer::start("xtightvncviewer", "TightVNC:", opening, depth, |password| {
         let mut words = vec!["-passwd".to_owned(), password.to_owned(), "-shared".to_owned()];
         // Else it paints the cursor into the picture.
         words.extend(["-quality", "8", "-x11cursor"].map(str::to_owned));
@@ -96,6 +136,7 @@ fn tight_vnc(opening: &Opening) -> Result<Box<dyn Viewer>, Stop> {
         words.push(format!("127.0.0.1::{}", opening.port));
         words
     })?;
+    viewer.cut_buffer = true;
     Ok(Box::new(viewer))
 }
 
@@ -125,6 +166,7 @@ fn novnc_version() -> String {
 }
 
 fn novnc_in_chromium(opening: &Opening) -> Result<Box<dyn Viewer>, Stop> {
+    no_tls(opening)?;
     if opening.bits != 32 {
         return Err(Stop::Cannot);
     }
@@ -137,6 +179,7 @@ fn novnc_in_chromium(opening: &Opening) -> Result<Box<dyn Viewer>, Stop> {
 }
 
 fn vncdotool(opening: &Opening) -> Result<Box<dyn Viewer>, Stop> {
+    no_tls(opening)?;
     if opening.bits != 32 {
         return Err(Stop::Cannot);
     }
@@ -144,6 +187,7 @@ fn vncdotool(opening: &Opening) -> Result<Box<dyn Viewer>, Stop> {
 }
 
 fn asyncvnc(opening: &Opening) -> Result<Box<dyn Viewer>, Stop> {
+    no_tls(opening)?;
     if opening.bits != 32 {
         return Err(Stop::Cannot);
     }
@@ -151,6 +195,7 @@ fn asyncvnc(opening: &Opening) -> Result<Box<dyn Viewer>, Stop> {
 }
 
 fn vnc_rs(opening: &Opening) -> Result<Box<dyn Viewer>, Stop> {
+    no_tls(opening)?;
     Ok(Box::new(VncRs::connect(opening)?))
 }
 
@@ -161,6 +206,7 @@ struct Snapshots {
 }
 
 fn vncsnapshot(opening: &Opening) -> Result<Box<dyn Viewer>, Stop> {
+    no_tls(opening)?;
     if opening.bits != 32 {
         return Err(Stop::Cannot);
     }
@@ -168,7 +214,7 @@ fn vncsnapshot(opening: &Opening) -> Result<Box<dyn Viewer>, Stop> {
     let password = directory.path().join("password");
     output(
         Command::new(installed(Path::new("x11vnc")))
-            .args(["-quiet", "-storepasswd", opening.password.unwrap_or("none")])
+            .args(["-quiet", "-storepasswd", opening.security.password().unwrap_or("none")])
             .arg(password),
     );
     let mut snapshots = Snapshots { port: opening.port, directory };

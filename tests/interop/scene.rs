@@ -1,19 +1,19 @@
 //! What viewers look at: domains of the daemon, one of them with an X display, which TigerVNC's X server is.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use xenvnc::geometry::{Point, Size};
 
 use crate::display::{Display, directory};
-use crate::host::{Host, eventually, installed};
+use crate::host::{Host, eventually, installed, user_line};
 use crate::picture::{Kind, picture};
 use crate::program::{Program, free_port, output};
 use crate::screen::picture_of;
+use crate::security::Security;
 use crate::text_picture::Picture;
-
-pub(crate) const PASSWORD: &str = "sesame";
+use crate::xvnc::make_certificate;
 
 /// The picture's place on the display.
 const AT: Point = Point { x: 23, y: 17 };
@@ -22,8 +22,8 @@ pub(crate) struct Scene {
     pub(crate) host: Host,
     /// The domain with the display.
     pub(crate) port: u16,
-    /// A domain that asks for [`PASSWORD`].
-    pub(crate) locked: u16,
+    /// By what the daemon is to be known where it uses TLS.
+    pub(crate) certificate: PathBuf,
     display: Option<Display>,
     display_port: u16,
     programs: Vec<Program>,
@@ -31,26 +31,51 @@ pub(crate) struct Scene {
 
 pub(crate) const NAME: &str = "tiny";
 
+/// What the configuration says of a domain that lets viewers in by this alone.
+fn secured(host: &Host, security: Security, certificate: &Path) -> String {
+    let name = security.name();
+    let mut text = format!("[[domain]]\nmatch = \"{name}\"\nvnc.security = [\"{}\"]\n", name.to_lowercase());
+    let mut line = |key: &str, file: &Path| text.push_str(&format!("vnc.{key} = \"{}\"\n", file.display()));
+    if security.is_tls() {
+        line("tls_certificate", certificate);
+        line("tls_key", &host.place("server-key.pem"));
+    }
+    let Some(password) = security.password() else { return text };
+    let file = host.place(&format!("{name}.secret"));
+    if let Some(user) = security.user() {
+        fs::write(&file, user_line(user, password)).expect("a users file");
+        line("users_file", &file);
+    } else {
+        fs::write(&file, format!("{password}\n")).expect("a password file");
+        line("password_file", &file);
+    }
+    text
+}
+
 impl Scene {
     pub(crate) fn new() -> Self {
         let display_port = free_port();
         let settings = ["console.mode=interpose", "console.font=8x16", "seat.notices=false"];
         let mut host = Host::new(&settings);
-        let password = host.place("password");
-        fs::write(&password, format!("{PASSWORD}\n")).expect("a password file");
-        let text = format!(
-            "[[domain]]\nmatch = \"{NAME}\"\ndisplay.forward = \"127.0.0.1:{display_port}\"\n\
-             [[domain]]\nmatch = \"locked\"\nvnc.password_file = \"{}\"\n",
-            password.display()
-        );
+        let certificate = make_certificate(&host.place(""), "dom0.example", "DNS:dom0.example,IP:127.0.0.1");
+        let mut text =
+            format!("[[domain]]\nmatch = \"{NAME}\"\ndisplay.forward = \"127.0.0.1:{display_port}\"\n");
+        for security in Security::SECURED {
+            text.push_str(&secured(&host, security, &certificate));
+        }
         fs::write(host.place("config.toml"), text).expect("a configuration file");
         host.start_daemon();
         host.add_domain(7, NAME);
-        host.add_domain(8, "locked");
-        let (port, locked) = (host.port(7), host.port(8));
+        let port = host.port(7);
         host.await_history(NAME, "guest$");
-        host.await_history("locked", "guest$");
-        Self { host, port, locked, display: None, display_port, programs: Vec::new() }
+        Self { host, port, certificate, display: None, display_port, programs: Vec::new() }
+    }
+
+    /// The port of a domain, of this name, that lets viewers in by this alone.
+    pub(crate) fn add_secured(&mut self, security: Security, domid: u16) -> u16 {
+        self.host.add_domain(domid, security.name());
+        self.host.await_history(security.name(), "guest$");
+        self.host.port(domid)
     }
 
     /// Starts the display, and waits until it is the domain's seventh VT.

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
@@ -13,6 +13,7 @@ use nix::unistd::Pid;
 
 use crate::host::{DEADLINE, cache, installed};
 use crate::screen::read_picture;
+use crate::security::Security;
 use crate::table::Stop;
 use crate::text_picture::Picture;
 
@@ -22,7 +23,9 @@ pub(crate) struct Opening {
     pub(crate) port: u16,
     /// The bits of a pixel.
     pub(crate) bits: u8,
-    pub(crate) password: Option<&'static str>,
+    pub(crate) security: Security,
+    /// By what the server is to be known where it uses TLS.
+    pub(crate) certificate: PathBuf,
 }
 
 /// A viewer that is connected.
@@ -62,7 +65,9 @@ pub(crate) struct Driven {
 
 impl Driven {
     pub(crate) fn start(command: &mut Command, opening: &Opening) -> Result<Self, Stop> {
-        command.arg(opening.port.to_string()).arg(opening.bits.to_string()).args(opening.password);
+        command.arg(opening.port.to_string()).arg(opening.bits.to_string()).args(opening.security.password());
+        command.env("VNC_USERNAME", opening.security.user().unwrap_or_default());
+        command.env("VNC_SECURITY", opening.security.name()).env("VNC_CA", &opening.certificate);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).process_group(0);
         let mut process = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let output = BufReader::new(process.stdout.take().expect("a pipe"));
@@ -126,7 +131,7 @@ pub(crate) fn build_c_driver(directory: &Path) -> std::path::PathBuf {
     let program = directory.join("libvncclient_driver");
     let mut compiler = Command::new(installed(Path::new("cc")));
     compiler.args(["-O1", "-Wall", "-Wextra", "-Werror", "-o"]).arg(&program);
-    compiler.arg(Path::new(DRIVERS).join("libvncclient_driver.c")).arg("-lvncclient");
+    compiler.arg(Path::new(DRIVERS).join("libvncclient_driver.c")).args(["-lvncclient", "-lgnutls"]);
     let output = compiler.output().expect("a compiler");
     let complaint = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{complaint}\nit needs the package libvncserver-dev: run scripts/setup");

@@ -10,8 +10,9 @@ use crate::picture::Kind;
 use crate::program::output;
 use crate::programs::ViewerProgram;
 use crate::relay::Relay;
-use crate::scene::{NAME, PASSWORD, Scene};
+use crate::scene::{NAME, Scene};
 use crate::screen::{Fidelity, Place, is_red, shows};
+use crate::security::Security;
 use crate::table::{Cell, HOPE, Row, Stop, Table, patience};
 use crate::text_picture::Picture;
 use crate::viewer::{Opening, Viewer};
@@ -22,6 +23,9 @@ pub(crate) const TABLES: &[Table] = &[
         columns: &[
             "None",
             "VncAuth",
+            "X509None",
+            "X509Vnc",
+            "X509Plain",
             "Raw",
             "CopyRect",
             "RRE",
@@ -122,7 +126,9 @@ pub(crate) fn row(program: &ViewerProgram, written: &dyn Fn(&str) -> Option<Stri
     trial.scene.start_display();
     trial.pictures();
     trial.formats();
-    trial.check("VncAuth", Trial::password);
+    for (security, domid) in Security::SECURED.into_iter().zip(8..) {
+        trial.check(security.name(), |this, patience| this.enter(security, domid, patience));
+    }
     trial.everything_else();
     trial.row
 }
@@ -149,11 +155,14 @@ impl Trial<'_> {
         &self,
         port: u16,
         bits: u8,
-        password: Option<&'static str>,
+        security: Security,
         allowed: impl Fn(i32) -> bool + Send + Sync + 'static,
     ) -> Result<(Box<dyn Viewer>, Relay), Stop> {
-        let relay = Relay::start(port, allowed);
-        let viewer = (self.program.open)(&Opening { port: relay.port, bits, password })?;
+        let without = self.program.without;
+        let is_given = move |number| !without.contains(&Encoding(number));
+        let relay = Relay::start(port, move |number| is_given(number) && allowed(number));
+        let certificate = self.scene.certificate.clone();
+        let viewer = (self.program.open)(&Opening { port: relay.port, bits, security, certificate })?;
         Ok((viewer, relay))
     }
 
@@ -169,7 +178,7 @@ impl Trial<'_> {
         let allowed = move |number: i32| {
             if is_picture(number) { number == wanted.0 } else { quality || !is_quality(number) }
         };
-        let (mut viewer, relay) = self.open(self.scene.port, 32, None, allowed)?;
+        let (mut viewer, relay) = self.open(self.scene.port, 32, Security::None, allowed)?;
         let fidelity = if viewer.is_lossy() { Fidelity::Blocks } else { fidelity };
         self.wait_for(&mut *viewer, picture, fidelity, patience)?;
         Ok(relay.seen().from_server)
@@ -179,7 +188,8 @@ impl Trial<'_> {
         let mixed = self.scene.show(Kind::Mixed);
         let mut offered = Vec::new();
         self.check("None", |this, patience| {
-            let (mut viewer, relay) = this.open(this.scene.port, 32, None, |number| !is_quality(number))?;
+            let (mut viewer, relay) =
+                this.open(this.scene.port, 32, Security::None, |number| !is_quality(number))?;
             let fidelity = if viewer.is_lossy() { Fidelity::Blocks } else { Fidelity::Exact };
             this.wait_for(&mut *viewer, &mixed, fidelity, patience)?;
             offered = relay.seen().offered;
@@ -232,7 +242,7 @@ impl Trial<'_> {
     /// The console scrolls, and only what is new is painted.
     fn copies(&mut self, patience: Duration) -> Result<(), Stop> {
         let allowed = |number: i32| !is_picture(number) || number == Encoding::COPY_RECT.0;
-        let (mut viewer, relay) = self.open(self.scene.port, 32, None, allowed)?;
+        let (mut viewer, relay) = self.open(self.scene.port, 32, Security::None, allowed)?;
         if matches!(viewer.command("key ctrl-alt-1"), Err(Stop::Cannot)) {
             return Err(Stop::Cannot);
         }
@@ -255,7 +265,7 @@ impl Trial<'_> {
             let fidelity = if bits == 32 { Fidelity::Exact } else { Fidelity::Steps };
             self.check(column, |this, patience| {
                 let (mut viewer, relay) =
-                    this.open(this.scene.port, bits, None, |number| !is_quality(number))?;
+                    this.open(this.scene.port, bits, Security::None, |number| !is_quality(number))?;
                 let fidelity = if viewer.is_lossy() { Fidelity::Blocks } else { fidelity };
                 this.wait_for(&mut *viewer, &mixed, fidelity, patience)?;
                 let asked = relay.seen().bits;
@@ -264,10 +274,12 @@ impl Trial<'_> {
         }
     }
 
-    fn password(&mut self, patience: Duration) -> Result<(), Stop> {
-        let (mut viewer, _relay) = self.open(self.scene.locked, 32, Some(PASSWORD), |_| true)?;
+    /// Comes in by this.
+    fn enter(&mut self, security: Security, domid: u16, patience: Duration) -> Result<(), Stop> {
+        let port = self.scene.add_secured(security, domid);
+        let (mut viewer, _relay) = self.open(port, 32, security, |_| true)?;
         let fidelity = if viewer.is_lossy() { Fidelity::Blocks } else { Fidelity::Exact };
-        let wanted = self.scene.console("locked");
+        let wanted = self.scene.console(security.name());
         self.wait_for(&mut *viewer, &wanted, fidelity, patience)
     }
 
@@ -297,7 +309,7 @@ impl Trial<'_> {
 
     fn viewer(&mut self) -> Result<&mut dyn Viewer, Stop> {
         if self.session.is_none() {
-            self.session = Some(self.open(self.scene.port, 32, None, |_| true)?);
+            self.session = Some(self.open(self.scene.port, 32, Security::None, |_| true)?);
         }
         let (viewer, _) = self.session.as_mut().ok_or(Stop::Cannot)?;
         Ok(&mut **viewer)
@@ -415,6 +427,7 @@ impl Trial<'_> {
             this.until(patience, "lamps", str::is_empty)
         });
         self.check(SERVER_SIZE, |this, patience| {
+            this.knows(&[Encoding::DESKTOP_SIZE, Encoding::EXTENDED_DESKTOP_SIZE])?;
             output(this.scene.command("xrandr").args(["-s", "800x600"]));
             let told = this.shows_display(patience);
             output(this.scene.command("xrandr").args(["-s", "640x400"]));

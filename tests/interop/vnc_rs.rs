@@ -50,8 +50,8 @@ impl VncRs {
     pub(crate) fn connect(opening: &Opening) -> Result<Self, Stop> {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         let runtime = builder.worker_threads(1).enable_all().build().expect("a runtime");
-        let (password, format) = (opening.password.unwrap_or_default(), format(opening.bits));
-        let port = opening.port;
+        let (password, format) = (opening.security.password().unwrap_or_default(), format(opening.bits));
+        let (port, bits) = (opening.port, opening.bits);
         let client = runtime.block_on(async move {
             let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.map_err(failed)?;
             let mut connector = VncConnector::new(stream)
@@ -69,6 +69,10 @@ impl VncRs {
                 VncEncoding::ExtendedDesktopSizePseudo,
                 VncEncoding::LastRectPseudo,
             ] {
+                // These it decodes with 32 bits only.
+                if bits != 32 && matches!(encoding, VncEncoding::Tight | VncEncoding::CursorPseudo) {
+                    continue;
+                }
                 connector = connector.add_encoding(encoding);
             }
             let started = connector.build().map_err(failed)?.try_start().await.map_err(failed)?;

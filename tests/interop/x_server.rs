@@ -35,21 +35,33 @@ struct XServer {
     tls: Option<ClientTls>,
     /// Where its clipboard is, in the words of xclip.
     selections: &'static [&'static str],
+    /// Whether texts are in Latin-1 there.
+    latin1: bool,
+    /// How long after a viewer came it tells nothing of the clipboard.
+    silence: Duration,
 }
 
 /// The one or the other, as is the server's custom.
 const SELECTIONS: &[&str] = &["clipboard", "primary"];
-/// The display's first cut buffer, which is what there was before, and of Latin-1 only.
+/// The display's first cut buffer, which is what there was before.
 const CUT_BUFFER: &[&str] = &["buffer-cut"];
 
 impl XServer {
     fn new(port: Option<u16>, display: Display) -> Self {
-        Self { port, display, program: None, tls: None, selections: SELECTIONS }
+        Self {
+            port,
+            display,
+            program: None,
+            tls: None,
+            selections: SELECTIONS,
+            latin1: false,
+            silence: Duration::ZERO,
+        }
     }
 
     /// A text as the display has it; stops where it cannot have it.
     fn encode(&self, text: &str) -> Result<Vec<u8>, Stop> {
-        if self.selections != CUT_BUFFER {
+        if !self.latin1 {
             return Ok(text.as_bytes().to_vec());
         }
         text.chars().map(|c| u8::try_from(c).map_err(|_| Stop::Cannot)).collect()
@@ -90,7 +102,7 @@ pub(crate) fn tight_vnc(security: Security) -> Result<Box<dyn Server>, Stop> {
         }
         command
     });
-    Ok(Box::new(XServer { selections: CUT_BUFFER, ..XServer::new(Some(port), display) }))
+    Ok(Box::new(XServer { selections: CUT_BUFFER, latin1: true, ..XServer::new(Some(port), display) }))
 }
 
 /// x11vnc on an X server that knows nothing of VNC.
@@ -114,7 +126,10 @@ pub(crate) fn x11vnc(security: Security) -> Result<Box<dyn Server>, Stop> {
     // It has no clipboard for the first 45 seconds otherwise, in case this is the display of somebody who logs in.
     command.env("X11VNC_AVOID_WINDOWS", "never").stdout(Stdio::null());
     let program = Program::start(&mut command, &display.path().join("x11vnc.log"));
-    Ok(Box::new(XServer { program: Some((command, program)), ..XServer::new(Some(port), display) }))
+    let program = Some((command, program));
+    // It asks for texts as STRING, which is Latin-1, and not in the first 15 seconds of a viewer.
+    let silence = Duration::from_secs(16);
+    Ok(Box::new(XServer { program, latin1: true, silence, ..XServer::new(Some(port), display) }))
 }
 
 impl Server for XServer {
@@ -211,7 +226,7 @@ impl Server for XServer {
                 owner
             })
             .collect();
-        event(upstream, patience, |event| *event == ClientEvent::CutText(text.into()))
+        event(upstream, patience + self.silence, |event| *event == ClientEvent::CutText(text.into()))
     }
 
     fn text_in(&mut self, upstream: &mut Upstream, text: &str, patience: Duration) -> Result<(), Stop> {

@@ -27,6 +27,9 @@ pub(crate) struct XViewer {
     window: &'static str,
     bells: Arc<AtomicUsize>,
     _bells: Program,
+    /// Whether it takes texts from the display's first cut buffer, where no selection has an owner: of xclip's it wants to
+    /// know how old they are, and xclip does not say.
+    pub(crate) cut_buffer: bool,
     display: Display,
 }
 
@@ -53,23 +56,30 @@ impl XViewer {
         output(Command::new(installed(Path::new("x11vnc"))).args([
             "-quiet",
             "-storepasswd",
-            opening.password.unwrap_or("none"),
+            opening.security.password().unwrap_or("none"),
             &password,
         ]));
+        // Where gtk-vnc looks for whom to trust.
+        let authorities = display.path().join(".pki/CA");
+        fs::create_dir_all(&authorities).expect("a directory");
+        fs::copy(&opening.certificate, authorities.join("cacert.pem")).expect("a certificate");
         let (bells, listener) = listen(&display);
         let log = display.path().join("viewer.log");
         let mut command = display.command(&installed(Path::new(program)).display().to_string());
         command.env("HOME", display.path()).args(arguments(&password));
+        command.env("VNC_USERNAME", opening.security.user().unwrap_or_default());
+        command.env("VNC_PASSWORD", opening.security.password().unwrap_or_default());
         let file = fs::File::create(&log).expect("a log file");
         let mut viewer = Self {
             viewer: Program::start(command.stdout(file), &log),
             window,
             bells,
             _bells: listener,
+            cut_buffer: false,
             display,
         };
         // Its window is there when the connection is.
-        let mut asked = opening.password.is_none();
+        let mut asked = opening.security.password().is_none();
         for _ in 0..1500 {
             if viewer.viewer.0.try_wait().expect("its state").is_some() {
                 return Err(Stop::No(format!("it ended: {}", viewer.log())));
@@ -80,7 +90,12 @@ impl XViewer {
             // gvncviewer asks for the password.
             if !asked && viewer.search("[Cc]redentials|[Aa]uthenticat|[Pp]assword") {
                 asked = true;
-                viewer.xdotool(&["type", "--delay", "15", opening.password.unwrap_or_default()])?;
+                viewer.xdotool(&[
+                    "type",
+                    "--delay",
+                    "15",
+                    opening.security.password().unwrap_or_default(),
+                ])?;
                 viewer.xdotool(&["key", "Return"])?;
             }
             thread::sleep(Duration::from_millis(20));
@@ -128,17 +143,25 @@ impl XViewer {
         let read = |selection: &str| {
             let mut xclip = self.display.command("timeout");
             xclip.args(["3", "xclip", "-o", "-selection", selection]).stderr(Stdio::null());
-            String::from_utf8_lossy(&xclip.output().expect("xclip").stdout).into_owned()
+            // The old kind of text has no UTF-8.
+            let bytes = xclip.output().expect("xclip").stdout;
+            let latin1 = |bytes: &[u8]| bytes.iter().map(|byte| char::from(*byte)).collect();
+            String::from_utf8(bytes).unwrap_or_else(|error| latin1(error.as_bytes()))
         };
         ["clipboard", "primary"].map(read).into_iter().find(|text| !text.is_empty()).unwrap_or_default()
     }
 
     fn copy(&self, text: &str) {
-        for selection in ["primary", "clipboard"] {
+        let (selections, bytes) = if self.cut_buffer {
+            (&["buffer-cut"][..], text.chars().filter_map(|c| u8::try_from(c).ok()).collect())
+        } else {
+            (&["primary", "clipboard"][..], text.as_bytes().to_vec())
+        };
+        for selection in selections {
             let mut xclip = self.display.command("xclip");
             xclip.args(["-i", "-selection", selection]).stdin(Stdio::piped());
             let mut xclip = xclip.stdout(Stdio::null()).spawn().expect("xclip");
-            xclip.stdin.take().expect("a pipe").write_all(text.as_bytes()).expect("a text for xclip");
+            xclip.stdin.take().expect("a pipe").write_all(&bytes).expect("a text for xclip");
             assert!(xclip.wait().is_ok_and(|status| status.success()));
         }
     }
@@ -202,7 +225,9 @@ impl Viewer for XViewer {
                 self.reach(&x, &y, &[])
             }
             ("clipboard", _) => {
-                self.xdotool(&OUTSIDE)?;
+                // Some take it when the pointer goes.
+                let (x, y) = place(self, 100, 100)?;
+                self.reach(&x, &y, &OUTSIDE)?;
                 Ok(self.clipboard())
             }
             ("bells", _) => Ok(self.bells.load(Ordering::Relaxed).to_string()),

@@ -17,13 +17,14 @@ pub(crate) const LOGIN: (&str, &str) = ("root", "open sesame");
 /// Its socket in the display's directory.
 pub(crate) const SOCKET: &str = "vnc.sock";
 
-/// A certificate that signs itself, and its key; gives the certificate's path.
-fn make_certificate(directory: &Path) -> PathBuf {
+/// A certificate that signs itself, for a name and what OpenSSL calls subjectAltName, and its key `server-key.pem`; gives
+/// the certificate's path.
+pub(crate) fn make_certificate(directory: &Path, name: &str, alternatives: &str) -> PathBuf {
     let (certificate, key) = (directory.join("server-cert.pem"), directory.join("server-key.pem"));
     output(
         Command::new("openssl")
             .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "3650"])
-            .args(["-subj", &format!("/CN={NAME}"), "-addext", &format!("subjectAltName=DNS:{NAME}")])
+            .args(["-subj", &format!("/CN={name}"), "-addext", &format!("subjectAltName={alternatives}")])
             .arg("-keyout")
             .arg(&key)
             .arg("-out")
@@ -36,7 +37,7 @@ fn make_certificate(directory: &Path) -> PathBuf {
 /// namespace, so that nobody else's PAM is changed.
 pub(crate) fn xvnc(kind: &str) -> (Display, PathBuf) {
     let directory = directory();
-    let certificate = make_certificate(directory.path());
+    let certificate = make_certificate(directory.path(), NAME, &format!("DNS:{NAME}"));
     let password = directory.path().join("password");
     output(Command::new("x11vnc").args(["-quiet", "-storepasswd", PASSWORD]).arg(&password));
     let check = directory.path().join("check");

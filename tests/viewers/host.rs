@@ -381,6 +381,21 @@ impl Daemon {
     }
 }
 
+/// A line of `vnc.users_file`, as people make it.
+pub(crate) fn user_line(user: &str, password: &str) -> String {
+    let mut process = Command::new(XENVNC)
+        .args(["password", user])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("xenvnc");
+    let line = format!("{password}\n");
+    process.stdin.take().expect("standard input").write_all(line.as_bytes()).expect("a password");
+    let output = process.wait_with_output().expect("its output");
+    assert!(output.status.success(), "{output:?}");
+    text(&output.stdout)
+}
+
 /// Output as text, for messages.
 pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()

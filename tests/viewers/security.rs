@@ -11,7 +11,7 @@ use nix::sys::signal::Signal;
 use crate::INTERPOSE;
 use crate::displays::{GuestX, await_vt, free_port};
 use crate::foreign::{TigerVnc, Vncdotool};
-use crate::host::{Host, eventually, installed, text};
+use crate::host::{Host, eventually, installed, text, user_line};
 
 /// A host whose files are there before its daemon starts.
 struct Scene {
@@ -35,21 +35,6 @@ fn make_certificate(host: &Host, name: &str) -> (PathBuf, PathBuf) {
         .expect("openssl");
     assert!(status.status.success(), "{}", text(&status.stderr));
     (certificate, key)
-}
-
-/// A line of `vnc.users_file`, as people make it.
-fn user_line(user: &str, password: &str) -> String {
-    let mut process = Command::new(env!("CARGO_BIN_EXE_xenvnc"))
-        .args(["password", user])
-        .stdin(std::process::Stdio::piped())
-        .stdout(std::process::Stdio::piped())
-        .spawn()
-        .expect("xenvnc");
-    let line = format!("{password}\n");
-    process.stdin.take().expect("standard input").write_all(line.as_bytes()).expect("a password");
-    let output = process.wait_with_output().expect("its output");
-    assert!(output.status.success(), "{output:?}");
-    text(&output.stdout)
 }
 
 impl Scene {

@@ -1,7 +1,11 @@
 /* Drives libvncclient, a VNC client library that we did not write; the commands are those of tests/interop/driven.rs.
  *
  * Usage: libvncclient_driver PORT BITS [PASSWORD]
+ *
+ * With a security type that begins with X509 in $VNC_SECURITY, it comes in by VeNCrypt, with $VNC_USERNAME, and knows the
+ * server by the certificate $VNC_CA.
  */
+#include <gnutls/gnutls.h>
 #include <poll.h>
 #include <rfb/keysym.h>
 #include <rfb/rfbclient.h>
@@ -15,6 +19,18 @@ static int bells, cursor_pixels, lamps;
 static const char *password;
 
 static char *get_password(rfbClient *client) { (void)client; return strdup(password ? password : ""); }
+static rfbCredential *get_credential(rfbClient *client, int type) {
+  (void)client;
+  rfbCredential *credential = calloc(1, sizeof *credential);
+  if (!credential) return NULL;
+  if (type == rfbCredentialTypeUser) {
+    credential->userCredential.username = strdup(getenv("VNC_USERNAME"));
+    credential->userCredential.password = strdup(password ? password : "");
+  } else {
+    credential->x509Credential.x509CACertFile = strdup(getenv("VNC_CA"));
+  }
+  return credential;
+}
 static void bell(rfbClient *client) { (void)client; bells++; }
 static void lamps_lit(rfbClient *client, int value, int pad) { (void)client; (void)pad; lamps = value; }
 static void keep(const char *text, int length) { snprintf(clipboard, sizeof clipboard, "%.*s", length, text); }
@@ -138,14 +154,19 @@ int main(int argc, char **argv) {
   client->HandleKeyboardLedState = lamps_lit;
   client->GotXCutText = got_latin1;
   client->GotCursorShape = got_cursor;
+  client->GetCredential = get_credential;
+  const char *security = getenv("VNC_SECURITY");
+  static const uint32_t secured[] = {rfbVeNCrypt, rfbVeNCryptX509None, rfbVeNCryptX509VNC, rfbVeNCryptX509Plain};
+  if (security && !strncmp(security, "X509", 4)) SetClientAuthSchemes(client, secured, 4);
   if (!rfbInitClient(client, NULL, NULL)) { puts("error: no connection"); return 1; }
   puts("done");
   for (;;) {
     struct pollfd ends[2] = {{.fd = 0, .events = POLLIN}, {.fd = client->sock, .events = POLLIN}};
     /* What it has read ahead is not to be seen from outside. */
-    int ready = client->buffered > 0 ? 1 : poll(ends, 2, -1);
+    int held = client->buffered > 0 || (client->tlsSession && gnutls_record_check_pending(client->tlsSession) > 0);
+    int ready = held ? 1 : poll(ends, 2, -1);
     if (ready < 0) return 1;
-    if (client->buffered > 0 || ends[1].revents) {
+    if (held || ends[1].revents) {
       if (!HandleRFBServerMessage(client)) { puts("error: the connection ended"); return 1; }
       continue;
     }

@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 
+from twisted.internet import reactor, threads
 from vncdotool import api
 from vncdotool.client import VNCDoToolClient
 
@@ -20,11 +21,17 @@ def red(pixel):
 class Client(VNCDoToolClient):
     def vncConnectionMade(self):
         super().vncConnectionMade()
+        SEEN["client"] = self
         # By itself it asks for one encoding only.
         self.setEncodings(sorted(self.SUPPORTED_ENCODINGS, reverse=True))
 
     def drawCursor(self):
         """Else it would paint it into the picture."""
+
+    def commitUpdate(self, rectangles=None):
+        super().commitUpdate(rectangles)
+        # By itself it asks for everything, whenever somebody looks.
+        self.framebufferUpdateRequest(incremental=True)
 
     def bell(self):
         SEEN["bells"] += 1
@@ -39,7 +46,7 @@ class Client(VNCDoToolClient):
 
 def obey(client, word, argument):
     if word == "capture":
-        client.captureScreen(argument)
+        threads.blockingCallFromThread(reactor, SEEN["client"].screen.save, argument)
     elif word == "type":
         for character in argument:
             client.keyPress(character)
@@ -58,7 +65,6 @@ def obey(client, word, argument):
     elif word == "bells":
         return SEEN["bells"]
     elif word == "cursor":
-        client.refreshScreen()
         return SEEN["cursor"]
     elif word == "name":
         return client.protocol.name if hasattr(client.protocol, "name") else client.name
