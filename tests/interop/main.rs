@@ -51,6 +51,7 @@ mod upstream;
 mod viewer;
 mod viewers;
 mod vnc_rs;
+mod wayland_server;
 mod x_server;
 mod x_viewer;
 #[path = "../servers/xvnc.rs"]

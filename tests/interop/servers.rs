@@ -13,6 +13,7 @@ use crate::security::Security;
 use crate::server::{Server, set_size, shows, until};
 use crate::table::{Cell, Row, Stop, Table, patience};
 use crate::upstream::{Upstream, only};
+use crate::wayland_server::wayvnc;
 use crate::x_server::{tiger_vnc, tight_vnc, x11vnc};
 
 pub(crate) const TABLES: &[Table] = &[
@@ -105,6 +106,7 @@ pub(crate) const SERVERS: &[ServerProgram] = &[
     ServerProgram { name: "Xtightvnc", version: || debian_version("tightvncserver"), start: tight_vnc },
     ServerProgram { name: "x11vnc", version: || debian_version("x11vnc"), start: x11vnc },
     ServerProgram { name: "QEMU", version: || debian_version("qemu-system-x86"), start: qemu },
+    ServerProgram { name: "wayvnc", version: || debian_version("wayvnc"), start: wayvnc },
 ];
 
 struct Trial<'a> {

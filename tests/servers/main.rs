@@ -12,6 +12,7 @@ mod certificates;
 mod display;
 #[allow(dead_code, reason = "other tests use the rest")]
 mod machine;
+#[allow(dead_code, reason = "other tests use the rest")]
 mod picture;
 mod program;
 mod qemu;

@@ -80,6 +80,13 @@ pub(crate) fn from_xwd(dump: &[u8]) -> Canvas {
     canvas
 }
 
+/// A picture as a PPM file of 8 bits a channel.
+pub(crate) fn to_ppm(canvas: &Canvas) -> Vec<u8> {
+    let mut out = format!("P6\n{} {}\n255\n", canvas.size().width, canvas.size().height).into_bytes();
+    out.extend(canvas.pixels().iter().flat_map(|colour| [colour.red(), colour.green(), colour.blue()]));
+    out
+}
+
 /// The picture in a PPM file of 8 bits a channel, as QEMU dumps a screen; `None` while it is not complete.
 pub(crate) fn from_ppm(file: &[u8]) -> Option<Canvas> {
     let mut words = file.splitn(4, |byte| byte.is_ascii_whitespace());
