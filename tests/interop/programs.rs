@@ -141,6 +141,10 @@ fn tight_vnc(opening: &Opening) -> Result<Box<dyn Viewer>, Stop> {
 }
 
 fn gvncviewer(opening: &Opening) -> Result<Box<dyn Viewer>, Stop> {
+    // It trusts those whom the machine trusts, or the home that its user has in /etc/passwd.
+    if opening.security.is_tls() {
+        return Err(Stop::Unseen);
+    }
     if opening.bits != 32 {
         return Err(Stop::Cannot);
     }

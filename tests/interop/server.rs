@@ -126,6 +126,32 @@ pub(crate) fn event(
     })
 }
 
+/// Waits until our clipboard has this text.
+pub(crate) fn told(upstream: &mut Upstream, patience: Duration, text: &str) -> Result<(), Stop> {
+    until(upstream, patience, |upstream| {
+        let mut texts = upstream.events.iter().rev().filter_map(|event| match event {
+            ClientEvent::CutText(text) => Some(text),
+            _ => None,
+        });
+        match texts.next() {
+            Some(have) if have == text => Ok(()),
+            Some(have) => Err(Stop::No(format!("it was told {have:?}"))),
+            None => Err(Stop::No("it was not told".into())),
+        }
+    })
+}
+
+/// Waits until it is told of the screen's new size, and shows it.
+pub(crate) fn resized(
+    server: &mut dyn Server,
+    upstream: &mut Upstream,
+    patience: Duration,
+) -> Result<(), Stop> {
+    let size = server.dump().size();
+    event(upstream, patience, |event| *event == ClientEvent::Resized { size })
+        .and_then(|()| shows(upstream, server, patience))
+}
+
 /// Asks the server for another size.
 pub(crate) fn set_size(
     server: &mut dyn Server,

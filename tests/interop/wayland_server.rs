@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::chown;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -20,14 +21,14 @@ use crate::host::installed;
 use crate::picture::{Kind, difference, from_ppm, picture, to_ppm};
 use crate::program::{Program, eventually, output};
 use crate::security::Security;
-use crate::server::{Server, event, shows, until};
+use crate::server::{Server, event, resized, shows, told, until};
 use crate::table::Stop;
 use crate::upstream::Upstream;
 use crate::xvnc::{NAME, SOCKET, make_certificate};
 
 struct WaylandServer {
     tls: Option<ClientTls>,
-    _server: Program,
+    server: (Command, Program),
     _compositor: Program,
     directory: TempDir,
 }
@@ -85,8 +86,8 @@ pub(crate) fn wayvnc(security: Security) -> Result<Box<dyn Server>, Stop> {
         server.arg("-C").arg(place("wayvnc.conf"));
     }
     server.args(["-k", "it", "-u"]).arg(place(SOCKET)).stdout(Stdio::null());
-    let server = Program::start(&mut server, &place("wayvnc.log"));
-    Ok(Box::new(WaylandServer { tls, _server: server, _compositor: compositor, directory }))
+    let program = Program::start(&mut server, &place("wayvnc.log"));
+    Ok(Box::new(WaylandServer { tls, server: (server, program), _compositor: compositor, directory }))
 }
 
 /// A command in the session.
@@ -122,9 +123,25 @@ impl WaylandServer {
     }
 }
 
+/// It knows nothing of Extended Clipboard.
+fn latin1(text: &str) -> Result<(), Stop> {
+    if text.chars().all(|c| u8::try_from(c).is_ok()) { Ok(()) } else { Err(Stop::Cannot) }
+}
+
 impl Server for WaylandServer {
     fn connect(&mut self, options: ClientOptions) -> Upstream {
-        Upstream::unix(&self.place(SOCKET), options)
+        let socket = self.place(SOCKET);
+        let log = self.place("wayvnc.log");
+        let (command, program) = &mut self.server;
+        eventually("the server's socket", || {
+            if program.0.try_wait().expect("its state").is_some() {
+                // It has crashed; what else it can do is of interest as well.
+                let _ = fs::remove_file(&socket);
+                *program = Program::start(command, &log);
+            }
+            UnixStream::connect(&socket).ok()
+        });
+        Upstream::unix(&socket, options)
     }
 
     fn dump(&mut self) -> Canvas {
@@ -138,6 +155,11 @@ impl Server for WaylandServer {
         self.tell(&["output", OUTPUT, "bg", &file.display().to_string(), "center"]);
         // The cursor is in it.
         eventually("the picture", || (difference(&self.dump(), &wanted).0 < 2000).then_some(()));
+    }
+
+    fn quality(&self) -> u8 {
+        // It knows the best and the worst, and none between.
+        9
     }
 
     fn tls(&self) -> Option<ClientTls> {
@@ -202,14 +224,16 @@ impl Server for WaylandServer {
     }
 
     fn text_out(&mut self, upstream: &mut Upstream, text: &str, patience: Duration) -> Result<(), Stop> {
+        latin1(text)?;
         let mut owner = self.command("wl-copy");
         owner.arg("--foreground").stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut owner = Program(owner.spawn().expect("wl-copy"));
         owner.0.stdin.take().expect("a pipe").write_all(text.as_bytes()).expect("text");
-        event(upstream, patience, |event| *event == ClientEvent::CutText(text.into()))
+        told(upstream, patience, text)
     }
 
     fn text_in(&mut self, upstream: &mut Upstream, text: &str, patience: Duration) -> Result<(), Stop> {
+        latin1(text)?;
         until(upstream, patience, |upstream| {
             upstream.client.cut_text(text);
             let mut paste = self.command("timeout");
@@ -237,9 +261,9 @@ impl Server for WaylandServer {
     }
 
     fn resize(&mut self, upstream: &mut Upstream, patience: Duration) -> Result<(), Stop> {
+        shows(upstream, self, patience)?;
         self.tell(&["output", OUTPUT, "resolution", "720x480"]);
-        let size = Size::new(720, 480);
-        event(upstream, patience, |event| *event == ClientEvent::Resized { size })?;
-        shows(upstream, self, patience)
+        eventually("another size", || (self.dump().size() == Size::new(720, 480)).then_some(()));
+        resized(self, upstream, patience)
     }
 }

@@ -17,11 +17,11 @@ use crate::host::installed;
 use crate::picture::{Kind, picture};
 use crate::program::{Program, free_port, output};
 use crate::security::Security;
-use crate::server::{Server, event, shows, until};
+use crate::server::{Server, event, resized, shows, told, until};
 use crate::table::Stop;
 use crate::upstream::Upstream;
 use crate::viewer::python;
-use crate::xvnc::{NAME, SOCKET, xvnc};
+use crate::xvnc::{NAME, SOCKET, make_certificate, xvnc};
 
 const AT: Point = Point { x: 23, y: 17 };
 
@@ -107,7 +107,8 @@ pub(crate) fn tight_vnc(security: Security) -> Result<Box<dyn Server>, Stop> {
 
 /// x11vnc on an X server that knows nothing of VNC.
 pub(crate) fn x11vnc(security: Security) -> Result<Box<dyn Server>, Stop> {
-    if security.is_tls() {
+    // Its users are the machine's.
+    if security == Security::X509Plain {
         return Err(Stop::Unseen);
     }
     let (directory, port) = (directory(), free_port());
@@ -119,6 +120,15 @@ pub(crate) fn x11vnc(security: Security) -> Result<Box<dyn Server>, Stop> {
     command.args(["-forever", "-shared", "-noipv6", "-quiet", "-nocmds", "-wait", "5", "-defer", "1"]);
     // It ends with SIGSEGV where XFixes knows of no cursor, which happens on Xvfb.
     command.arg("-noxfixes");
+    let tls = security.is_tls().then(|| {
+        let certificate = make_certificate(display.path(), NAME, &format!("DNS:{NAME}"));
+        let pem = fs::read(certificate).expect("a certificate");
+        let key = fs::read(display.path().join("server-key.pem")).expect("its key");
+        let both = display.path().join("both.pem");
+        fs::write(&both, [key, pem.clone()].concat()).expect("a file");
+        command.arg("-ssl").arg(both).args(["-vencrypt", "only"]);
+        ClientTls::new(Trust::authorities(&pem).expect("a certificate"), NAME, true).expect("a name")
+    });
     match security.password() {
         Some(password) => command.args(["-xrandr", "-passwd", password]),
         None => command.args(["-xrandr", "-nopw"]),
@@ -129,7 +139,7 @@ pub(crate) fn x11vnc(security: Security) -> Result<Box<dyn Server>, Stop> {
     let program = Some((command, program));
     // It asks for texts as STRING, which is Latin-1, and not in the first 15 seconds of a viewer.
     let silence = Duration::from_secs(16);
-    Ok(Box::new(XServer { program, latin1: true, silence, ..XServer::new(Some(port), display) }))
+    Ok(Box::new(XServer { program, tls, latin1: true, silence, ..XServer::new(Some(port), display) }))
 }
 
 impl Server for XServer {
@@ -226,7 +236,7 @@ impl Server for XServer {
                 owner
             })
             .collect();
-        event(upstream, patience + self.silence, |event| *event == ClientEvent::CutText(text.into()))
+        told(upstream, patience + self.silence, text)
     }
 
     fn text_in(&mut self, upstream: &mut Upstream, text: &str, patience: Duration) -> Result<(), Stop> {
@@ -259,14 +269,13 @@ impl Server for XServer {
     }
 
     fn resize(&mut self, upstream: &mut Upstream, patience: Duration) -> Result<(), Stop> {
+        shows(upstream, self, patience)?;
         let mut xrandr = self.command("xrandr");
         xrandr.args(["-s", "320x240"]).stderr(Stdio::null());
         // Not every display can.
         if !xrandr.status().is_ok_and(|status| status.success()) {
             return Err(Stop::Cannot);
         }
-        let size = self.dump().size();
-        event(upstream, patience, |event| *event == ClientEvent::Resized { size })?;
-        shows(upstream, self, patience)
+        resized(self, upstream, patience)
     }
 }

@@ -59,10 +59,6 @@ impl XViewer {
             opening.security.password().unwrap_or("none"),
             &password,
         ]));
-        // Where gtk-vnc looks for whom to trust.
-        let authorities = display.path().join(".pki/CA");
-        fs::create_dir_all(&authorities).expect("a directory");
-        fs::copy(&opening.certificate, authorities.join("cacert.pem")).expect("a certificate");
         let (bells, listener) = listen(&display);
         let log = display.path().join("viewer.log");
         let mut command = display.command(&installed(Path::new(program)).display().to_string());
