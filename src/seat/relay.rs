@@ -212,7 +212,8 @@ impl Seat {
 
     /// Begins to pass on what the server of a VT sends, where that fits.
     pub(super) fn consider_relay(&mut self, at: usize) {
-        if !self.options.relay {
+        let pictures = self.vts.get(at).and_then(Vt::graphics);
+        if !self.options.relay || pictures.is_none_or(|graphics| graphics.relay.on) {
             return;
         }
         let servers: Vec<UpstreamId> =

@@ -5,6 +5,7 @@ picture of a character cell is looked up among those.
 """
 
 import pathlib
+import select
 import socket
 import struct
 import zlib
@@ -116,6 +117,15 @@ class Viewer:
         """A whole picture of now."""
         self.request(incremental=False)
         self.update()
+
+    def rest(self, seconds):
+        """Reads updates until none has come for so long."""
+        while True:
+            self.request()
+            ready, _, _ = select.select([self.socket], [], [], seconds)
+            if not ready:
+                return
+            self.update()
 
     def line(self, x, y, width):
         at = (y * self.width + x) * 4

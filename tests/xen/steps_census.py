@@ -12,16 +12,17 @@ HEADER = pathlib.Path("/usr/include/xenctrl.h")
 LIBRARY = "libxenctrl.so.4.17"
 DEFAULT_BUILD = "/root/xenvnc.default"
 ASKS = "the hypervisor says how domains are"
+# Unoptimised: what it depends on has been built for the tests, and it must not take the place of a release.
+BUILD = ("cargo", "build", "--locked", "--features", "xenctrl")
 CANNOT_ASK = "the hypervisor cannot be asked how domains are"
 
 
 def build():
-    """The program with the feature, unoptimised: what it depends on has been built for the tests, and it must not take
-    the place of the release."""
+    """The program with the feature."""
     if not HEADER.exists():
         raise Skip(f"{HEADER} is not there (scripts/setup installs libxen-dev)")
-    done = subprocess.run(["cargo", "build", "--locked", "--features", "xenctrl"], cwd=ROOT, stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    done = subprocess.run(BUILD, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          check=False)
     if done.returncode != 0:
         raise Failure("it does not build: " + done.stdout.decode(errors="replace")[-3000:])
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))

@@ -94,6 +94,25 @@ def types_into_xterm(lab, viewer, name):
     viewer.type(f"echo {{100..599}}; touch /tmp/{name}\n")
     until(viewer, lambda: viewer.pixels.count(0xFF) < 3 * 145_000, "an xterm full of numbers", SECONDS)
     lab.until(f"{lab_module.IN_GUEST} test -e /tmp/{name}", f"what was typed into the xterm ({name})", pause=1)
+    check_numbers(viewer)
+
+
+def check_numbers(viewer):
+    """The xterm has come to rest: what came in pieces is what a whole picture shows, and each line of numbers is there once."""
+    viewer.rest(3)
+    shown = bytes(viewer.pixels)
+    viewer.refresh()
+    differing = [y for y in range(viewer.height)
+                 if viewer.line(0, y, viewer.width) != shown[y * viewer.width * 4 : (y + 1) * viewer.width * 4]]
+    check(not differing, f"lines of pixels that are wrong after changes: {differing}")
+    # 24 lines of text of 13 pixels, above 2 pixels of white, which nothing else on this screen has below it.
+    blank = b"\xff\xff\xff\0" * 480
+    bottom = max((y for y in range(viewer.height) if blank in viewer.line(0, y, viewer.width)), default=None)
+    check(bottom is not None, "there is no xterm")
+    left, top = viewer.line(0, bottom, viewer.width).index(blank) // 4 + 2, bottom - 1 - 24 * 13
+    lines = [b"".join(viewer.line(left, top + row * 13 + line, 480) for line in range(13)) for row in range(24)]
+    twice = [row for row in range(24) if lines[row] in lines[:row]]
+    check(not twice, f"lines of the xterm that are there twice: {twice}")
 
 
 def end_agent(lab, signal):

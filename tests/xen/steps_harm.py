@@ -131,7 +131,7 @@ def listeners_gone(lab):
         lab.until(f"! nc -z 127.0.0.1 {port}", f"the end of the listener on port {port}")
 
 
-@step("the daemon never panicked, and was started again only when it was killed")
+@step("the daemon never panicked, and was started again only when it was killed", every_lane=True)
 def daemon_log(lab):
     lab.destroy_all()
     log = lab.run(f"cat {LOG}")

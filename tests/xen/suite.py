@@ -25,17 +25,18 @@ class Step:
     run: object
     long: bool
     needs: tuple
+    every_lane: bool
 
 
 STEPS = []
 
 
-def step(name, *, long=False, needs=()):
+def step(name, *, long=False, needs=(), every_lane=False):
     """Registers a function as a step. Steps run in the order of their definition. `long`: with --long only. `needs`:
-    functions of steps without which this one makes no sense."""
+    functions of steps without which this one makes no sense. `every_lane`: in each lab, not only in its module's."""
 
     def register(function):
-        STEPS.append(Step(name, function, long, tuple(needs)))
+        STEPS.append(Step(name, function, long, tuple(needs), every_lane))
         return function
 
     return register
