@@ -132,16 +132,14 @@ impl Server for WaylandServer {
     fn connect(&mut self, options: ClientOptions) -> Upstream {
         let socket = self.place(SOCKET);
         let log = self.place("wayvnc.log");
+        // A new one each time: wayvnc 0.5 may crash when a viewer hangs up.
         let (command, program) = &mut self.server;
-        eventually("the server's socket", || {
-            if program.0.try_wait().expect("its state").is_some() {
-                // It has crashed; what else it can do is of interest as well.
-                let _ = fs::remove_file(&socket);
-                *program = Program::start(command, &log);
-            }
-            UnixStream::connect(&socket).ok()
-        });
-        Upstream::unix(&socket, options)
+        let _ = program.0.kill();
+        let _ = program.0.wait();
+        let _ = fs::remove_file(&socket);
+        *program = Program::start(command, &log);
+        let stream = eventually("the server's socket", || UnixStream::connect(&socket).ok());
+        Upstream::over(stream, options)
     }
 
     fn dump(&mut self) -> Canvas {

@@ -30,7 +30,11 @@ pub(crate) struct Upstream {
 
 impl Upstream {
     pub(crate) fn unix(path: &Path, options: ClientOptions) -> Self {
-        let stream = eventually("the server's socket", || UnixStream::connect(path).ok());
+        Self::over(eventually("the server's socket", || UnixStream::connect(path).ok()), options)
+    }
+
+    /// On a socket that is connected.
+    pub(crate) fn over(stream: UnixStream, options: ClientOptions) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
         Self::new(Box::new(stream), options)
     }
