@@ -90,7 +90,7 @@ impl Path {
         let mut command = Command::new("x11vnc");
         command
             .args(["-reflect", &source.to_string(), "-localhost", "-rfbport", &port.to_string()])
-            .args(["-forever", "-shared", "-nopw", "-quiet", "-no6"]);
+            .args(["-forever", "-shared", "-nopw", "-quiet", "-no6", "-noshm"]);
         Self::program("x11vnc -reflect", port, command)
     }
 

@@ -118,6 +118,8 @@ pub(crate) fn x11vnc(security: Security) -> Result<Box<dyn Server>, Stop> {
     let mut command = display.command(&installed(Path::new("x11vnc")).display().to_string());
     command.args(["-display", display.name(), "-rfbport", &port.to_string(), "-localhost", "-no6"]);
     command.args(["-forever", "-shared", "-noipv6", "-quiet", "-nocmds", "-wait", "5", "-defer", "1"]);
+    // Its segments would outlive it.
+    command.arg("-noshm");
     // It ends with SIGSEGV where XFixes knows of no cursor, which happens on Xvfb.
     command.arg("-noxfixes");
     let tls = security.is_tls().then(|| {

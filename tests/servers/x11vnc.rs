@@ -21,10 +21,21 @@ fn display() -> Display {
     Display::start(directory(), &mut command)
 }
 
-/// x11vnc on a Unix socket.
+/// x11vnc on a Unix socket. Without shared memory, which would outlive it: it is killed in the end, and a machine has 4096
+/// segments.
 fn serve(display: &Display, name: &str, arguments: &[&str]) -> Program {
     let mut command = display.command("x11vnc");
-    command.args(["-display", display.name(), "-rfbport", "0", "-no6", "-forever", "-shared", "-noipv6"]);
+    command.args([
+        "-display",
+        display.name(),
+        "-rfbport",
+        "0",
+        "-no6",
+        "-forever",
+        "-shared",
+        "-noipv6",
+        "-noshm",
+    ]);
     command.args(["-quiet", "-nocmds", "-wait", "5", "-defer", "1", "-nowcr", "-nocursor", "-noscr"]);
     command.arg("-unixsock").arg(display.path().join(name)).args(arguments);
     command.stdout(std::process::Stdio::null());
@@ -102,7 +113,7 @@ fn every_version_lets_us_in() {
 }
 
 #[test]
-fn cursors_pointers_and_text_arrive() {
+fn cursors_and_pointers_arrive() {
     let display = display();
     let mut command = display.command("x11vnc");
     command.args([
@@ -115,6 +126,7 @@ fn cursors_pointers_and_text_arrive() {
         "-nopw",
         "-quiet",
         "-nocmds",
+        "-noshm",
     ]);
     command.arg("-unixsock").arg(display.path().join("vnc.sock")).stdout(std::process::Stdio::null());
     let _server = Program::start(&mut command, &display.path().join("x11vnc.log"));
@@ -127,5 +139,36 @@ fn cursors_pointers_and_text_arrive() {
     upstream.until("the pointer's place", |_| {
         let place = output(display.command("xdotool").arg("getmouselocation"));
         String::from_utf8_lossy(&place).starts_with("x:123 y:45 ")
+    });
+}
+
+#[test]
+fn texts_arrive() {
+    let display = display();
+    let mut command = display.command("x11vnc");
+    // It ends with SIGSEGV where the display has no cursor to tell of.
+    command.args([
+        "-display",
+        display.name(),
+        "-rfbport",
+        "0",
+        "-no6",
+        "-noipv6",
+        "-nopw",
+        "-noxfixes",
+        "-noshm",
+    ]);
+    command.args(["-quiet", "-nocmds", "-forever", "-unixsock"]).arg(display.path().join("vnc.sock"));
+    let _server =
+        Program::start(command.stdout(std::process::Stdio::null()), &display.path().join("x11vnc.log"));
+    let mut upstream = connect(&display, "vnc.sock", ClientOptions::local());
+    upstream.until_picture(&display.dump());
+    // It says that it takes texts of ExtendedClipboard, and throws them away; and it begins to take any after 45 seconds.
+    upstream.until("our text", |this| {
+        this.client.cut_text("ours\nend");
+        let log = std::fs::File::create(display.path().join("xclip.log")).expect("a file");
+        let mut paste = display.command("timeout");
+        paste.args(["3", "xclip", "-selection", "clipboard", "-o"]);
+        paste.stderr(log).output().expect("xclip").stdout == b"ours\nend"
     });
 }

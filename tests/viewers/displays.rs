@@ -217,7 +217,7 @@ fn relay_to_tigervnc(encoding: &str, server: Option<&str>) {
         let port = port.to_string();
         x.run(
             server,
-            &["-rfbport", &port, "-localhost", "-no6", "-nocursor", "-forever", "-shared", "-nowf"],
+            &["-rfbport", &port, "-localhost", "-no6", "-noshm", "-nocursor", "-forever", "-shared", "-nowf"],
         );
     }
     await_vt(&host, 7);

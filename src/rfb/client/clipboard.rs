@@ -28,7 +28,9 @@ impl ClientConnection {
                 self.clipboard.offered = Some(body(&ClipboardMessage::Provide(Some(text.to_owned()))));
                 self.send_clipboard(&ClipboardMessage::Notify { text: true });
             }
-            Some(caps) if caps.takes(ClipboardCaps::PROVIDE) && fits(caps, text) => {
+            // A server that cannot be notified is libvncserver's. It takes these texts in the name of programs that may know
+            // only the others, and x11vnc is one.
+            Some(caps) if caps.takes(ClipboardCaps::PROVIDE) && fits(caps, text) && !is_latin1(text) => {
                 self.send_clipboard(&ClipboardMessage::Provide(Some(text.to_owned())));
             }
             _ => self.send(&ClientMessage::CutText(to_latin1(text).into())),
@@ -77,6 +79,10 @@ impl ClientConnection {
     fn send_clipboard(&mut self, message: &ClipboardMessage) {
         self.send(&ClientMessage::ExtendedClipboard(body(message).into()));
     }
+}
+
+fn is_latin1(text: &str) -> bool {
+    text.chars().all(|character| u32::from(character) < 0x100)
 }
 
 fn body(message: &ClipboardMessage) -> Vec<u8> {
