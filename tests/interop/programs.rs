@@ -233,8 +233,16 @@ impl Viewer for Snapshots {
     fn picture(&mut self) -> Result<Picture, Stop> {
         let file = self.directory.path().join("picture.jpg");
         let _ = std::fs::remove_file(&file);
-        let mut command = Command::new(installed(Path::new("vncsnapshot")));
-        command.args(["-quiet", "-nocursor", "-quality", "100", "-vncQuality", "8", "-passwd"]);
+        let mut command = Command::new("timeout");
+        command.arg("20").arg(installed(Path::new("vncsnapshot"))).args([
+            "-quiet",
+            "-nocursor",
+            "-quality",
+            "100",
+            "-vncQuality",
+            "8",
+            "-passwd",
+        ]);
         command.arg(self.directory.path().join("password"));
         command.arg(format!("127.0.0.1:{}", self.port - 5900)).arg(&file).stdin(Stdio::null());
         let output = command.output().expect("vncsnapshot");

@@ -1,5 +1,6 @@
 //! Pictures of viewers and of what they should show.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
@@ -128,13 +129,19 @@ pub(crate) fn shows(
 
 type Sample = (usize, usize, [u8; 3]);
 
-/// Some pixels from all over the picture.
+/// Some pixels from all over the picture, and none of its commonest colour, which may be all around it as well.
 fn samples(picture: &Picture) -> Vec<Sample> {
+    let mut counts = HashMap::new();
+    picture.pixels.iter().for_each(|pixel| *counts.entry(*pixel).or_insert(0) += 1);
+    let common = counts.into_iter().max_by_key(|(_, count)| *count).map(|(colour, _)| colour);
+    let all = 0..picture.pixels.len();
+    let mut places: Vec<usize> = all.clone().filter(|at| Some(picture.pixels[*at]) != common).collect();
+    if places.len() < SAMPLES {
+        places = all.collect();
+    }
     (0..SAMPLES)
-        .map(|n| {
-            let (x, y) = (n * 7919 % picture.width, n * 104_729 % picture.height);
-            (x, y, picture.pixels[y * picture.width + x])
-        })
+        .map(|n| places[n * 104_729 % places.len()])
+        .map(|at| (at % picture.width, at / picture.width, picture.pixels[at]))
         .collect()
 }
 
