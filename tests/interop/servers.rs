@@ -13,6 +13,7 @@ use crate::security::Security;
 use crate::server::{Server, set_size, shows, until};
 use crate::table::{Cell, Row, Stop, Table, patience};
 use crate::upstream::{Upstream, only};
+use crate::viewers::{ENCODINGS, PLAIN_ENCODINGS};
 use crate::wayland_server::wayvnc;
 use crate::x_server::{tiger_vnc, tight_vnc, x11vnc};
 
@@ -70,24 +71,6 @@ const CHECKS: &[(&str, Check)] = &[
     ("lamps", |server, upstream, patience| server.lamps(upstream, patience)),
     ("client resizes", set_size),
     ("server resizes", |server, upstream, patience| server.resize(upstream, patience)),
-];
-
-/// The encodings that are seen with a picture of this kind.
-const ENCODINGS: &[(Kind, &[(&str, Encoding)])] = &[
-    (
-        Kind::Mixed,
-        &[
-            ("Raw", Encoding::RAW),
-            ("Hextile", Encoding::HEXTILE),
-            ("Zlib", Encoding::ZLIB),
-            ("Tight", Encoding::TIGHT),
-            ("TightPNG", Encoding::TIGHT_PNG),
-            ("TRLE", Encoding::TRLE),
-            ("ZRLE", Encoding::ZRLE),
-        ],
-    ),
-    // These give up on anything else.
-    (Kind::Plain, &[("RRE", Encoding::RRE), ("CoRRE", Encoding::CORRE)]),
 ];
 
 pub(crate) struct ServerProgram {
@@ -159,9 +142,9 @@ impl Trial<'_> {
         self.check("None", |_, patience| {
             shows(&mut server.connect(ClientOptions::local()), server, patience)
         });
-        for (kind, encodings) in ENCODINGS {
-            server.show(*kind);
-            for (column, encoding) in *encodings {
+        for (kind, encodings) in [(Kind::Mixed, ENCODINGS), (Kind::Plain, PLAIN_ENCODINGS)] {
+            server.show(kind);
+            for (column, encoding) in encodings {
                 self.check(column, |_, patience| alone(server, *encoding, patience));
             }
         }

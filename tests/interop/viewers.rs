@@ -83,7 +83,7 @@ const BELL: &str = "bell";
 const DESKTOP_NAME: &str = "name";
 
 /// The encodings with their columns.
-const ENCODINGS: &[(&str, Encoding)] = &[
+pub(crate) const ENCODINGS: &[(&str, Encoding)] = &[
     ("Raw", Encoding::RAW),
     ("Hextile", Encoding::HEXTILE),
     ("Zlib", Encoding::ZLIB),
@@ -94,7 +94,7 @@ const ENCODINGS: &[(&str, Encoding)] = &[
 ];
 
 /// Those that have no means against noise but more bytes.
-const PLAIN_ENCODINGS: &[(&str, Encoding)] = &[("RRE", Encoding::RRE), ("CoRRE", Encoding::CORRE)];
+pub(crate) const PLAIN_ENCODINGS: &[(&str, Encoding)] = &[("RRE", Encoding::RRE), ("CoRRE", Encoding::CORRE)];
 
 fn is_picture(encoding: i32) -> bool {
     (0..=50).contains(&encoding) || encoding == Encoding::TIGHT_PNG.0

@@ -21,25 +21,20 @@ fn display() -> Display {
     Display::start(directory(), &mut command)
 }
 
-/// x11vnc on a Unix socket. Without shared memory, which would outlive it: it is killed in the end, and a machine has 4096
-/// segments.
-fn serve(display: &Display, name: &str, arguments: &[&str]) -> Program {
+/// x11vnc on a Unix socket, with all that it has. Without shared memory, which would outlive it: it is killed in the end,
+/// and a machine has 4096 segments.
+fn serve_plain(display: &Display, name: &str, arguments: &[&str]) -> Program {
     let mut command = display.command("x11vnc");
-    command.args([
-        "-display",
-        display.name(),
-        "-rfbport",
-        "0",
-        "-no6",
-        "-forever",
-        "-shared",
-        "-noipv6",
-        "-noshm",
-    ]);
-    command.args(["-quiet", "-nocmds", "-wait", "5", "-defer", "1", "-nowcr", "-nocursor", "-noscr"]);
-    command.arg("-unixsock").arg(display.path().join(name)).args(arguments);
-    command.stdout(std::process::Stdio::null());
+    command.args(["-display", display.name(), "-rfbport", "0", "-no6", "-noipv6", "-noshm"]);
+    command.args(["-quiet", "-nocmds"]).args(arguments);
+    command.arg("-unixsock").arg(display.path().join(name)).stdout(std::process::Stdio::null());
     Program::start(&mut command, &display.path().join("x11vnc.log"))
+}
+
+/// The same for several connections, quick, and with nothing but the screen's picture.
+fn serve(display: &Display, name: &str, arguments: &[&str]) -> Program {
+    let quick = ["-forever", "-shared", "-wait", "5", "-defer", "1", "-nowcr", "-nocursor", "-noscr"];
+    serve_plain(display, name, &[&quick, arguments].concat())
 }
 
 fn connect(display: &Display, name: &str, options: ClientOptions) -> Upstream {
@@ -115,21 +110,7 @@ fn every_version_lets_us_in() {
 #[test]
 fn cursors_and_pointers_arrive() {
     let display = display();
-    let mut command = display.command("x11vnc");
-    command.args([
-        "-display",
-        display.name(),
-        "-rfbport",
-        "0",
-        "-no6",
-        "-noipv6",
-        "-nopw",
-        "-quiet",
-        "-nocmds",
-        "-noshm",
-    ]);
-    command.arg("-unixsock").arg(display.path().join("vnc.sock")).stdout(std::process::Stdio::null());
-    let _server = Program::start(&mut command, &display.path().join("x11vnc.log"));
+    let _server = serve_plain(&display, "vnc.sock", &["-nopw"]);
     let mut upstream = connect(&display, "vnc.sock", ClientOptions::local());
     upstream.take("a cursor", |event| match event {
         ClientEvent::Cursor(Some(cursor)) if cursor.mask.iter().any(|bits| *bits != 0) => Some(()),
@@ -145,22 +126,8 @@ fn cursors_and_pointers_arrive() {
 #[test]
 fn texts_arrive() {
     let display = display();
-    let mut command = display.command("x11vnc");
-    // It ends with SIGSEGV where the display has no cursor to tell of.
-    command.args([
-        "-display",
-        display.name(),
-        "-rfbport",
-        "0",
-        "-no6",
-        "-noipv6",
-        "-nopw",
-        "-noxfixes",
-        "-noshm",
-    ]);
-    command.args(["-quiet", "-nocmds", "-forever", "-unixsock"]).arg(display.path().join("vnc.sock"));
-    let _server =
-        Program::start(command.stdout(std::process::Stdio::null()), &display.path().join("x11vnc.log"));
+    // With XFixes it ends with SIGSEGV where the display has no cursor to tell of.
+    let _server = serve_plain(&display, "vnc.sock", &["-nopw", "-noxfixes", "-forever"]);
     let mut upstream = connect(&display, "vnc.sock", ClientOptions::local());
     upstream.until_picture(&display.dump());
     // It says that it takes texts of ExtendedClipboard, and throws them away; and it begins to take any after 45 seconds.
